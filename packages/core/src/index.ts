@@ -1,0 +1,10 @@
+/** Vocabulary shared by every package: errors, bytes, the disk contract, worker and WebAssembly helpers. @module */
+export type { Bytes, ByteSource } from './bytes.ts'
+export type { ErrorCode, ErrorDetail, GranaryErrorOptions } from './errors.ts'
+export { GranaryError, isGranaryError } from './errors.ts'
+export type { AbortOptions, DiskReader, DiskWriter, Extent, ExtentKind, ExtentOptions, ZeroOptions } from './disk.ts'
+export { checkRange } from './check-range.ts'
+export { memoryDisk } from './memory-disk.ts'
+export type { ArenaSlice, WasmMemory } from './wasm.ts'
+export { Arena, WASM_PAGE_BYTES, compileKernel } from './wasm.ts'
+export { siblingModule } from './worker-url.ts'

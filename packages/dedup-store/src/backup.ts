@@ -1,0 +1,192 @@
+/** Backs disks up into one snapshot, and opens the disks of snapshots. @module */
+import { hostname } from 'node:os'
+import { GranaryError } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
+import type { ChunkerParameters } from '@granary/chunker'
+import { parseCompression } from '@granary/transform'
+import { RepositoryIndex } from './index/repository-index.ts'
+import { readGcState } from './gc/gc-state.ts'
+import { MapReader } from './map/map-reader.ts'
+import { createNodeStore } from './map/node-store.ts'
+import { createBlobReader } from './reader/blob-reader.ts'
+import type { BlobReader } from './reader/blob-reader.ts'
+import { StoredDisk } from './reader/stored-disk.ts'
+import type { StoredDiskOptions } from './reader/stored-disk.ts'
+import type { Repository } from './repository.ts'
+import { createNonce, readDecision } from './sessions/decisions.ts'
+import { mapRootOf } from './sessions/manifest.ts'
+import type { BackupKind, DiskRecord, SnapshotManifest } from './sessions/manifest.ts'
+import { pinSnapshot } from './sessions/pins.ts'
+import { listSnapshots, readSnapshot } from './sessions/snapshots.ts'
+import type { Snapshot } from './sessions/snapshots.ts'
+import { WriterSession } from './sessions/writer-session.ts'
+import { storeDisk } from './writer/disk-writer.ts'
+import type { DiskInput, DiskParent, DiskProgress } from './writer/disk-writer.ts'
+import { createPackSink } from './writer/pack-sink.ts'
+import { openWindowPool } from './writer/window-pool.ts'
+
+export interface BackupOptions extends AbortOptions {
+  /** The series: usually the machine's name. */
+  readonly name: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Snapshot to take unchanged windows from: an id, `auto` for the last of the series, `none`. @default 'auto' */
+  readonly parent?: string
+  /** @default 'incremental' with a parent, else 'full' */
+  readonly kind?: BackupKind
+  /** @default the repository's */
+  readonly chunker?: ChunkerParameters
+  /** @default the repository's, such as `zstd:3` */
+  readonly compression?: string
+  /** Worker threads; 0 works on the caller's thread. @default 1 */
+  readonly workers?: number
+  readonly machine?: unknown
+  readonly warnings?: readonly string[]
+  readonly onProgress?: (progress: DiskProgress) => void
+}
+
+/**
+ * Backs up disks into one snapshot. On a failure nothing is committed; what was stored is used again by the next backup.
+ *
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when names clash; `GRANARY_FENCED` when the session was fenced meanwhile;
+ * what the disks and the storage throw
+ */
+export const backup = async (repository: Repository, disks: readonly DiskInput[], options: BackupOptions): Promise<Snapshot> => {
+  checkNames(disks)
+  const { context, settings } = repository
+  const { signal } = options
+  await using session = await WriterSession.begin(context, { signal })
+  const parent = await chooseParent(repository, options)
+  const compression = options.compression ?? settings.compression
+  const chunker = options.chunker ?? settings.chunker
+  const sink = createPackSink(session, 'dataPack', { signal })
+  const nodes = createNodeStore(session, { signal })
+  const claim = async (ids: Bytes): Promise<Bytes> => {
+    const isUnknown = new Uint8Array(ids.length / 32)
+    for (let i = 0; i < isUnknown.length; i++) {
+      const known = await session.claim(ids.subarray(i * 32, (i + 1) * 32), 'dataPack', { signal })
+      isUnknown[i] = known === 'unknown' ? 1 : 0
+    }
+    return isUnknown
+  }
+  const setup = {
+    chunker,
+    chunkerSecret: context.keys.chunker,
+    chunkIdKey: context.keys.chunkId,
+    compression: parseCompression(compression),
+    seal: session.sealOf('dataPack'),
+  }
+  try {
+    await using pool = await openWindowPool(setup, { claim, emit: sink.emit }, options.workers ?? 1)
+    const blobs = createBlobReader(context.backend, context.keys, session.index)
+    const records: DiskRecord[] = []
+    for (const input of disks) {
+      const base = parentOf(parent, input.name, blobs)
+      records.push(await storeDisk({ pool, nodes }, input, { chunker, parent: base, onProgress: options.onProgress, signal }))
+    }
+    await pool.finish()
+    await nodes.finish()
+    const manifest = await composeManifest(repository, { disks: records, parent, compression, options })
+    const hash = await session.commit(manifest, { signal })
+    return { ...manifest, id: session.sid, hash, signer: (await readSnapshot(context, session.sid)).signer }
+  } catch (error) {
+    await Promise.all([sink.abandon(error), nodes.abandon(error)])
+    throw error
+  }
+}
+
+const checkNames = (disks: readonly DiskInput[]): void => {
+  const names = new Set(disks.map(disk => disk.name))
+  if (disks.length > 0 && names.size === disks.length && [...names].every(name => /^[^/\s][^/]{0,199}$/.test(name))) return
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'expected at least one disk, each with a name of its own without "/"', {
+    detail: { names: [...names].join(', ') },
+    hint: 'give disks of equal file names apart, or name them: NAME=PATH',
+  })
+}
+
+/** The parent must be committed and unforgotten now, that is, after the session was announced. */
+const chooseParent = async ({ context }: Repository, { parent = 'auto', name, signal }: BackupOptions): Promise<Snapshot | undefined> => {
+  if (parent === 'none') return undefined
+  if (parent !== 'auto') return await readSnapshot(context, parent, { signal })
+  return (await listSnapshots(context, { signal })).findLast(snapshot => snapshot.name === name)
+}
+
+const parentOf = (parent: Snapshot | undefined, disk: string, blobs: BlobReader): DiskParent | undefined => {
+  const record = parent?.disks.find(other => other.name === disk)
+  if (record === undefined) return undefined
+  return { record, reader: new MapReader(mapRootOf(record), (id, options) => blobs.read(id, 'mapPack', options)) }
+}
+
+const composeManifest = async (
+  { context, settings }: Repository,
+  { disks, parent, compression, options }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
+): Promise<SnapshotManifest> => {
+  const { name, labels = {}, machine, warnings = [], signal } = options
+  const last = (await listSnapshots(context, { signal })).findLast(snapshot => snapshot.name === name)
+  return {
+    kind: 'snapshot',
+    nonce: createNonce(),
+    name,
+    timeMs: context.clock.now(),
+    host: hostname(),
+    labels,
+    backupKind: options.kind ?? (parent === undefined ? 'full' : 'incremental'),
+    parent: parent?.id ?? null,
+    prev: last === undefined ? null : { sid: last.id, hash: last.hash },
+    suite: settings.suite,
+    compression,
+    disks,
+    ...(machine === undefined ? {} : { machine }),
+    warnings,
+  }
+}
+
+export interface OpenDiskOptions extends StoredDiskOptions, AbortOptions {
+  /** Name of the disk. @default the only one */
+  readonly disk?: string
+}
+
+/**
+ * Opens a disk of a snapshot. The snapshot is pinned until the disk is closed: forgetting and collecting don't touch it.
+ *
+ * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot or disk, or a choice is needed
+ */
+export const openDisk = async (repository: Repository, snapshotId: string, options: OpenDiskOptions = {}): Promise<StoredDisk> => {
+  const { context } = repository
+  const { signal } = options
+  const pin = await pinSnapshot(context, snapshotId, { signal })
+  try {
+    const record = chooseDisk(pin.snapshot, options.disk)
+    const index = await openIndex(repository, { signal })
+    const blobs = createBlobReader(context.backend, context.keys, index)
+    return new StoredDisk(mapRootOf(record), blobs, async () => await pin[Symbol.asyncDispose](), options)
+  } catch (error) {
+    await pin[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The index as readers see it: packs under an undecided tomb still count, deleted ones don't. */
+export const openIndex = async ({ context }: Repository, options: AbortOptions = {}): Promise<RepositoryIndex> => {
+  const { deleted } = await readGcState(context, options)
+  return await RepositoryIndex.load(
+    context.backend,
+    context.keys,
+    {
+      isExcluded: key => deleted.has(key),
+      isCommitted: async sid => (await readDecision(context, sid))?.kind === 'manifest',
+      ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
+    },
+    options,
+  )
+}
+
+const chooseDisk = (snapshot: Snapshot, name: string | undefined): DiskRecord => {
+  const names = snapshot.disks.map(disk => disk.name)
+  const record = name === undefined && names.length === 1 ? snapshot.disks[0] : snapshot.disks.find(disk => disk.name === name)
+  if (record !== undefined) return record
+  throw new GranaryError(
+    'GRANARY_NOT_FOUND',
+    name === undefined ? `snapshot ${snapshot.id} has ${names.length} disks` : `snapshot ${snapshot.id} has no disk "${name}"`,
+    { detail: { snapshot: snapshot.id, disks: names.join(', ') }, hint: `choose one of: ${names.join(', ')}` },
+  )
+}

@@ -1,0 +1,136 @@
+/**
+ * The index of a repository: all its segments, as one thing to ask. A hit is a hint; `find` proves it by the pack's footer.
+ *
+ * @module
+ */
+import { isGranaryError } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
+import type { Backend } from '../backends/backend.ts'
+import { keyOfId, packKey, sessionOfSegment } from '../format/ids.ts'
+import type { RepositoryKeys } from '../format/repository-keys.ts'
+import { createPackCache } from '../packs/pack-cache.ts'
+import type { CachedPack, PackCache } from '../packs/pack-cache.ts'
+import type { PackType } from '../packs/pack-format.ts'
+import { createPageCache } from './page-cache.ts'
+import { SegmentReader } from './segment-reader.ts'
+
+/** A blob that is there: its pack was seen, and its footer names the whole id. */
+export interface FoundBlob {
+  readonly pack: CachedPack
+  readonly ordinal: number
+}
+
+export interface RepositoryIndexOptions {
+  /** Packs that don't count: deleted ones, and for writers those under a tomb. */
+  readonly isExcluded: (packKey: string) => boolean
+  /** Merged segments count only when the session that wrote them has committed. */
+  readonly isCommitted: (sid: string) => Promise<boolean>
+  /** Bytes of index pages kept in memory. @default 64 MiB */
+  readonly cacheBytes?: number
+}
+
+/** Packs looked into before the index is asked: neighbours in a pack are neighbours on disk. */
+const RECENT_PACKS = 4
+
+export class RepositoryIndex {
+  readonly packs: PackCache
+  readonly #place: { backend: Backend; keys: RepositoryKeys; cache: ReturnType<typeof createPageCache> }
+  readonly #options: RepositoryIndexOptions
+  #segments: SegmentReader[] = []
+  #recent: CachedPack[] = []
+
+  private constructor(backend: Backend, keys: RepositoryKeys, options: RepositoryIndexOptions) {
+    this.#place = { backend, keys, cache: createPageCache(options.cacheBytes) }
+    this.#options = options
+    this.packs = createPackCache(backend, keys)
+  }
+
+  static async load(
+    backend: Backend,
+    keys: RepositoryKeys,
+    options: RepositoryIndexOptions,
+    abort: AbortOptions = {},
+  ): Promise<RepositoryIndex> {
+    const index = new RepositoryIndex(backend, keys, options)
+    await index.reload(abort)
+    return index
+  }
+
+  get segments(): readonly SegmentReader[] {
+    return this.#segments
+  }
+
+  /** Lists the segments again: after one was found missing, or to see what others published. */
+  async reload({ signal }: AbortOptions = {}): Promise<void> {
+    const known = new Map(this.#segments.map(segment => [segment.key, segment]))
+    for (;;) {
+      try {
+        this.#segments = await this.#openAll(known, signal)
+        return
+      } catch (error) {
+        if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
+        signal?.throwIfAborted() // A merge replaced it between the listing and the reading: list again.
+      }
+    }
+  }
+
+  async #openAll(known: ReadonlyMap<string, SegmentReader>, signal: AbortSignal | undefined): Promise<SegmentReader[]> {
+    const segments: SegmentReader[] = []
+    for await (const info of this.#place.backend.list('index/', { signal })) {
+      const sid = sessionOfSegment(info.key)
+      if (sid === undefined) continue
+      const segment = known.get(info.key) ?? (await SegmentReader.open(this.#place, info, { signal }))
+      if (segment.directory.replaces.length > 0 && !(await this.#options.isCommitted(sid))) continue
+      segments.push(segment)
+    }
+    return segments
+  }
+
+  /** Where a blob is, or undefined. @param type chunk or map node: their ids are of different key domains and never meet */
+  async find(id: Bytes, type: PackType, options: AbortOptions = {}): Promise<FoundBlob | undefined> {
+    const name = keyOfId(id)
+    for (const pack of this.#recent) {
+      const ordinal = pack.type === type ? pack.ordinals.get(name) : undefined
+      if (ordinal !== undefined) return { pack, ordinal }
+    }
+    for await (const found of this.findAll(id, type, options)) return found
+    return undefined
+  }
+
+  /** Every place of a blob that counts: collection must know them all. */
+  async *findAll(id: Bytes, type: PackType, options: AbortOptions = {}): AsyncGenerator<FoundBlob, void, undefined> {
+    const name = keyOfId(id)
+    for (const { pack: row } of await this.#hits(id, options)) {
+      const key = packKey(row)
+      if (this.#options.isExcluded(key)) continue
+      const pack = await this.packs.get(key, options)
+      if (pack === undefined || pack.type !== type || Buffer.compare(pack.uid, row.uid) !== 0) continue
+      const ordinal = pack.ordinals.get(name)
+      if (ordinal === undefined) continue
+      this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
+      yield { pack, ordinal }
+    }
+  }
+
+  async #hits(id: Bytes, options: AbortOptions): Promise<Awaited<ReturnType<SegmentReader['lookup']>>> {
+    for (;;) {
+      try {
+        const hits = []
+        for (const segment of this.#segments) hits.push(...(await segment.lookup(id, options)))
+        return hits
+      } catch (error) {
+        if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
+        await this.reload(options)
+      }
+    }
+  }
+
+  /** The keys of all packs that segments name. */
+  async namedPacks(options: AbortOptions = {}): Promise<Set<string>> {
+    const names = new Set<string>()
+    for (const segment of this.#segments) {
+      for (let row = 0; row < segment.directory.packs; row++) names.add(packKey(await segment.packRow(row, options)))
+    }
+    return names
+  }
+}

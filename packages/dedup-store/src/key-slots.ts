@@ -1,0 +1,92 @@
+/** The key slots of a repository: `keys/<id>`, each of which opens the whole keyring with its own secret. @module */
+import { randomBytes } from 'node:crypto'
+import { GranaryError, isGranaryError } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
+import { createSlot, openSlot, verifySlot } from '@granary/transform'
+import type { CreateSlotOptions, Keyring, SlotHeader, SlotSecret } from '@granary/transform'
+import type { Backend } from './backends/backend.ts'
+
+export interface KeySlot {
+  /** 16 hexadecimal digits. */
+  readonly id: string
+  readonly header: SlotHeader
+}
+
+const slotKey = (id: string): string => `keys/${id}`
+
+/** Adds a slot and gives back its id. */
+export const addSlot = async (
+  backend: Backend,
+  keyring: Keyring,
+  secret: SlotSecret,
+  options: CreateSlotOptions = {},
+): Promise<string> => {
+  const id = randomBytes(8).toString('hex')
+  await backend.put(slotKey(id), await createSlot(keyring, secret, options), { ifAbsent: true, owner: 'keys' })
+  return id
+}
+
+/** All slots. @throws GranaryError `GRANARY_CORRUPT` when one is damaged */
+export const listSlots = async (backend: Backend, { signal }: AbortOptions = {}): Promise<KeySlot[]> => {
+  const slots: KeySlot[] = []
+  for await (const { id, bytes } of readSlots(backend, signal)) slots.push({ id, header: named(id, () => verifySlot(bytes)) })
+  return slots
+}
+
+/**
+ * Removes a slot. Whoever has copied it with its secret can still open that copy: docs/security.md says what that means.
+ *
+ * @throws GranaryError `GRANARY_NOT_FOUND` when there is none; `GRANARY_INVALID_ARGUMENT` when it is the last one
+ */
+export const removeSlot = async (backend: Backend, id: string, options: AbortOptions = {}): Promise<void> => {
+  const slots = await listSlots(backend, options)
+  if (!slots.some(slot => slot.id === id)) {
+    throw new GranaryError('GRANARY_NOT_FOUND', `there is no key slot ${id}`, { detail: { slot: id }, hint: '`granary key list` shows them' })
+  }
+  if (slots.length === 1) {
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'the last key slot opens the repository: without it nothing can be read', {
+      detail: { slot: id },
+      hint: 'add another with `granary key add` first',
+    })
+  }
+  await backend.delete(slotKey(id))
+  await backend.sync()
+}
+
+/**
+ * Opens the keyring with a secret: every slot of that kind is tried.
+ *
+ * @throws GranaryError `GRANARY_WRONG_KEY` when none opens; `GRANARY_CORRUPT` when none opens and one is damaged
+ */
+export const unlock = async (backend: Backend, secret: SlotSecret, { signal }: AbortOptions = {}): Promise<Keyring> => {
+  let damage: unknown
+  for await (const { id, bytes } of readSlots(backend, signal)) {
+    try {
+      if (named(id, () => verifySlot(bytes)).kind !== secret.kind) continue
+      return await openSlot(bytes, secret)
+    } catch (error) {
+      if (!isGranaryError(error)) throw error
+      if (error.code !== 'GRANARY_WRONG_KEY') damage = error
+    }
+  }
+  if (damage !== undefined) throw damage
+  throw new GranaryError('GRANARY_WRONG_KEY', `${backend.location}: this ${secret.kind === 'passphrase' ? 'passphrase' : 'key file'} opens no key slot`, {
+    detail: { location: backend.location, kind: secret.kind },
+    hint: 'check that key and repository belong together; `granary key list` with a key that opens it shows the slots',
+  })
+}
+
+async function* readSlots(backend: Backend, signal: AbortSignal | undefined): AsyncGenerator<{ id: string; bytes: Bytes }, void, undefined> {
+  for await (const { key } of backend.list('keys/', { signal })) {
+    yield { id: key.slice('keys/'.length), bytes: await backend.get(key, { signal }) }
+  }
+}
+
+const named = <Result>(id: string, work: () => Result): Result => {
+  try {
+    return work()
+  } catch (error) {
+    if (!isGranaryError(error)) throw error
+    throw new GranaryError(error.code, `${slotKey(id)}: ${error.message}`, { detail: { ...error.detail, object: slotKey(id) }, cause: error })
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Opens packs: the footer proves that a pack exists and says what is in it; blobs are opened by their entry.
+ *
+ * @see docs/formats/repository.md, "Packs"
+ * @module
+ */
+import { GranaryError } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
+import { createKeyedHasher, decompress, unwrapDataKey } from '@granary/transform'
+import type { Sealer } from '@granary/transform'
+import type { Backend } from '../backends/backend.ts'
+import { decodeHeader } from '../format/header.ts'
+import type { RepositoryKeys } from '../format/repository-keys.ts'
+import { namingObject, openObjectSealer } from '../format/sealed-object.ts'
+import {
+  FOOTER_ORDINAL,
+  MAX_ENVELOPE_BYTES,
+  PACK_AT,
+  TRAILER_BYTES,
+  blobAssociated,
+  decodeEntries,
+  decodeTrailer,
+  footerAssociated,
+} from './pack-format.ts'
+import type { PackEntry, PackType } from './pack-format.ts'
+
+/** A pack whose header and footer have been read and found right. */
+export interface OpenPack {
+  readonly key: string
+  readonly type: PackType
+  readonly uid: Bytes
+  readonly entries: readonly PackEntry[]
+  readonly prelude: Bytes
+  readonly sealer: Sealer
+}
+
+/**
+ * Reads header, footer and trailer of a pack.
+ *
+ * @param sizeBytes of the object, when known
+ * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such pack; `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it is damaged
+ */
+export const openPack = async (
+  backend: Backend,
+  keys: RepositoryKeys,
+  key: string,
+  { signal, sizeBytes }: AbortOptions & { readonly sizeBytes?: number } = {},
+): Promise<OpenPack> => {
+  const packBytes = sizeBytes ?? (await backend.stat(key, { signal }))?.sizeBytes
+  if (packBytes === undefined) throw new GranaryError('GRANARY_NOT_FOUND', `${key} is missing`, { detail: { object: key } })
+  if (packBytes < PACK_AT.envelope + TRAILER_BYTES) throw truncated(key, packBytes)
+  const start = await backend.get(key, { length: Math.min(packBytes, PACK_AT.envelope + MAX_ENVELOPE_BYTES), signal })
+  const { type, prelude, sealer } = openPrelude(keys, key, start)
+  const trailer = await backend.get(key, { offset: packBytes - TRAILER_BYTES, length: TRAILER_BYTES, signal })
+  const { footerLength, entries } = decodeTrailer(trailer, packBytes, key)
+  const footerOffset = packBytes - TRAILER_BYTES - footerLength
+  const sealed = await backend.get(key, { offset: footerOffset, length: footerLength, signal })
+  const footer = namingObject(key, () =>
+    sealer.open(FOOTER_ORDINAL, footerAssociated(type, prelude, entries, footerLength), sealed),
+  )
+  return {
+    key,
+    type,
+    uid: prelude.slice(PACK_AT.uid, PACK_AT.domain),
+    entries: decodeEntries(footer, prelude.length, footerOffset, key),
+    prelude,
+    sealer,
+  }
+}
+
+const truncated = (key: string, sizeBytes: number): GranaryError =>
+  new GranaryError('GRANARY_CORRUPT', `${key}: ${sizeBytes} bytes are too few for a pack`, { detail: { object: key, sizeBytes } })
+
+/** Header and key envelope: gives the means to open what follows. */
+const openPrelude = (
+  keys: RepositoryKeys,
+  key: string,
+  start: Bytes,
+): { type: PackType; prelude: Bytes; sealer: Sealer } => {
+  const header = decodeHeader(start, key)
+  if (header.type !== 'dataPack' && header.type !== 'mapPack') {
+    throw new GranaryError('GRANARY_CORRUPT', `${key}: expected a pack, found ${header.type}`, { detail: { object: key } })
+  }
+  const view = new DataView(start.buffer, start.byteOffset, start.length)
+  const envelopeLength = view.getUint16(PACK_AT.envelopeLength, true)
+  if (envelopeLength > MAX_ENVELOPE_BYTES || PACK_AT.envelope + envelopeLength > start.length) throw truncated(key, start.length)
+  const prelude = start.slice(0, PACK_AT.envelope + envelopeLength)
+  const domainKey = namingObject(key, () =>
+    header.type === 'mapPack'
+      ? keys.mapKey(header.generation)
+      : unwrapDataKey(
+          keys.wrapKey(header.generation),
+          prelude.subarray(PACK_AT.envelope),
+          prelude.subarray(PACK_AT.domain, PACK_AT.envelopeLength),
+        ),
+  )
+  return { type: header.type, prelude, sealer: openObjectSealer(header, domainKey, key) }
+}
+
+/** What identifies the plain bytes: chunk ids and map ids are hashes under different keys. */
+export interface BlobVerifier {
+  digest(type: PackType, plain: Bytes): Bytes
+}
+
+export const createBlobVerifier = (keys: RepositoryKeys): BlobVerifier => {
+  const chunks = createKeyedHasher(keys.chunkId)
+  const maps = createKeyedHasher(keys.mapId)
+  return { digest: (type, plain) => (type === 'dataPack' ? chunks : maps).digest(plain) }
+}
+
+/**
+ * Opens one blob: seal, decompression, then the id is compared, so that nothing wrong is ever given out.
+ *
+ * @throws GranaryError `GRANARY_AUTHENTICATION` or `GRANARY_CORRUPT`; `detail.object` names the pack
+ */
+export const openBlob = (pack: OpenPack, ordinal: number, sealed: Bytes, verifier: BlobVerifier): Bytes => {
+  const entry = pack.entries[ordinal] as PackEntry
+  return namingObject(pack.key, () => {
+    const packed = pack.sealer.open(ordinal, blobAssociated(pack.type, pack.prelude, { ...entry, ordinal }), sealed)
+    const plain = decompress(entry.compression, packed, entry.plainLength)
+    if (Buffer.compare(verifier.digest(pack.type, plain), entry.id) === 0) return plain
+    throw new GranaryError('GRANARY_CORRUPT', `blob ${ordinal} is not what its id says`, { detail: { ordinal } })
+  })
+}

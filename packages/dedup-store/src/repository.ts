@@ -1,0 +1,118 @@
+/** A repository: made once, opened with a secret, and then asked to back up, list, read, forget, collect and check. @module */
+import { GranaryError } from '@granary/core'
+import type { AbortOptions } from '@granary/core'
+import { parseChunker, readChunkerParameters } from '@granary/chunker'
+import type { ChunkerParameters } from '@granary/chunker'
+import { Keyring, parseCompression, suiteByName } from '@granary/transform'
+import type { CreateSlotOptions, SlotSecret, SuiteName } from '@granary/transform'
+import type { Backend } from './backends/backend.ts'
+import { CONFIG_KEY, encodeConfig, openSettings, readPublicConfig } from './config.ts'
+import type { PublicConfig, RepositorySettings } from './config.ts'
+import { repositoryKeys } from './format/repository-keys.ts'
+import { addSlot, unlock } from './key-slots.ts'
+import { systemClock } from './sessions/clock.ts'
+import type { Clock } from './sessions/clock.ts'
+import type { RepositoryContext } from './sessions/context.ts'
+import { getOptional } from './sessions/decisions.ts'
+
+export interface InitOptions extends AbortOptions {
+  /** @default 'aes-256-gcm' */
+  readonly suite?: string
+  /** @default 'zstd:3' */
+  readonly compression?: string
+  /** @default 'grid:128k' */
+  readonly chunker?: string
+  readonly slot?: CreateSlotOptions
+}
+
+export interface OpenOptions extends AbortOptions {
+  readonly clock?: Clock
+  /** After this long without a sign of life a session may be fenced. @default 30 minutes */
+  readonly timeToLiveMs?: number
+  /** Bytes of index pages kept in memory. @default 64 MiB */
+  readonly indexCacheBytes?: number
+}
+
+/** An open repository. It owns its backend. */
+export interface Repository extends AsyncDisposable {
+  readonly context: RepositoryContext
+  readonly keyring: Keyring
+  readonly config: PublicConfig
+  readonly settings: RepositorySettings
+}
+
+const TIME_TO_LIVE_MS = 30 * 60_000
+
+/**
+ * Makes a repository. It exists from the moment its config does, which is put last.
+ *
+ * @throws GranaryError `GRANARY_EXISTS` when there is one; `GRANARY_INVALID_ARGUMENT` when a setting is unknown
+ */
+export const initRepository = async (backend: Backend, secret: SlotSecret, options: InitOptions = {}): Promise<PublicConfig> => {
+  const settings = checkSettings(options)
+  const { signal } = options
+  if ((await getOptional(backend, CONFIG_KEY, signal)) !== undefined) throw exists(backend)
+  for await (const { key } of backend.list('', { signal })) {
+    if (!key.startsWith('keys/')) {
+      throw new GranaryError('GRANARY_EXISTS', `${backend.location} is not empty: it has ${key}, and no config`, {
+        detail: { location: backend.location, object: key },
+        hint: 'give an empty folder',
+      })
+    }
+  }
+  const keyring = Keyring.create()
+  const slot = await addSlot(backend, keyring, secret, options.slot)
+  const config = encodeConfig(repositoryKeys(keyring, settings.suite), settings)
+  if ((await backend.put(CONFIG_KEY, config, { ifAbsent: true, owner: 'init', signal })) === 'exists') {
+    await backend.delete(`keys/${slot}`) // Another init was first: its keys are the ones.
+    throw exists(backend)
+  }
+  return readPublicConfig(config, backend.location).shown
+}
+
+const exists = (backend: Backend): GranaryError =>
+  new GranaryError('GRANARY_EXISTS', `${backend.location} is a Granary repository already`, {
+    detail: { location: backend.location },
+    hint: 'use it, or give another folder',
+  })
+
+/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a setting is unknown */
+const checkSettings = ({ suite = 'aes-256-gcm', compression = 'zstd:3', chunker = 'grid:128k' }: InitOptions): RepositorySettings => {
+  parseCompression(compression)
+  return { suite: suiteByName(suite).name as SuiteName, compression, chunker: parseChunker(chunker) }
+}
+
+/**
+ * Opens a repository.
+ *
+ * @throws GranaryError `GRANARY_NOT_FOUND` when there is none; `GRANARY_WRONG_KEY` when the secret opens no slot;
+ * `GRANARY_UNSUPPORTED` when it is of a newer format; `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it is damaged
+ */
+export const openRepository = async (backend: Backend, secret: SlotSecret, options: OpenOptions = {}): Promise<Repository> => {
+  const { signal } = options
+  const bytes = await getOptional(backend, CONFIG_KEY, signal)
+  if (bytes === undefined) {
+    throw new GranaryError('GRANARY_NOT_FOUND', `there is no Granary repository at ${backend.location}`, {
+      detail: { location: backend.location },
+      hint: '`granary init` makes one',
+    })
+  }
+  const { shown, line } = readPublicConfig(bytes, backend.location)
+  const keyring = await unlock(backend, secret, { signal })
+  const settings = openSettings(repositoryKeys(keyring, 'aes-256-gcm'), bytes, line)
+  const chunker: ChunkerParameters = readChunkerParameters(settings.chunker)
+  const context: RepositoryContext = {
+    backend,
+    keys: repositoryKeys(keyring, settings.suite),
+    clock: options.clock ?? systemClock,
+    timeToLiveMs: options.timeToLiveMs ?? TIME_TO_LIVE_MS,
+    ...(options.indexCacheBytes === undefined ? {} : { indexCacheBytes: options.indexCacheBytes }),
+  }
+  return {
+    context,
+    keyring,
+    config: shown,
+    settings: { ...settings, chunker },
+    [Symbol.asyncDispose]: async () => await backend[Symbol.asyncDispose](),
+  }
+}

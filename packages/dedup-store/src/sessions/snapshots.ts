@@ -1,0 +1,92 @@
+/** Snapshots: committed manifests that were not forgotten. @module */
+import { GranaryError } from '@granary/core'
+import type { AbortOptions } from '@granary/core'
+import { isSessionId } from '../format/ids.ts'
+import type { RepositoryContext } from './context.ts'
+import { commitKey, readDecision } from './decisions.ts'
+import type { Decision, SnapshotManifest } from './manifest.ts'
+
+export interface Snapshot extends SnapshotManifest {
+  /** 32 hexadecimal digits: the session that committed it. */
+  readonly id: string
+  /** BLAKE3-256 of the sealed manifest, hexadecimal. */
+  readonly hash: string
+  /** Ed25519 public key that signed it, hexadecimal. */
+  readonly signer: string
+}
+
+export const forgetKey = (sid: string): string => `forget/${sid}`
+
+/** Every decided session, ascending by id. */
+export async function* listDecisions(
+  context: RepositoryContext,
+  { signal }: AbortOptions = {},
+): AsyncGenerator<{ sid: string; decision: Decision }, void, undefined> {
+  for await (const { key } of context.backend.list('commit/', { signal })) {
+    const sid = key.slice('commit/'.length)
+    if (!isSessionId(sid)) continue
+    const decision = await readDecision(context, sid, { signal })
+    if (decision !== undefined) yield { sid, decision }
+  }
+}
+
+/** Sessions that were forgotten; a damaged mark still means forgotten, so only names are read. */
+export const listForgotten = async ({ backend }: RepositoryContext, { signal }: AbortOptions = {}): Promise<Set<string>> => {
+  const sids = new Set<string>()
+  for await (const { key } of backend.list('forget/', { signal })) sids.add(key.slice('forget/'.length))
+  return sids
+}
+
+/** All snapshots, oldest first. */
+export const listSnapshots = async (context: RepositoryContext, options: AbortOptions = {}): Promise<Snapshot[]> => {
+  const forgotten = await listForgotten(context, options)
+  const snapshots: Snapshot[] = []
+  for await (const { sid, decision } of listDecisions(context, options)) {
+    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot' || forgotten.has(sid)) continue
+    snapshots.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
+  }
+  return snapshots.sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))
+}
+
+/** One snapshot that must be committed and unforgotten now. @throws GranaryError `GRANARY_NOT_FOUND` when it isn't */
+export const readSnapshot = async (context: RepositoryContext, sid: string, options: AbortOptions = {}): Promise<Snapshot> => {
+  const decision = await readDecision(context, sid, options)
+  const isForgotten = (await context.backend.stat(forgetKey(sid), options)) !== undefined
+  if (decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot' && !isForgotten) {
+    return { ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer }
+  }
+  throw notFound(sid, isForgotten ? `snapshot ${sid} was forgotten` : `there is no snapshot ${sid}`)
+}
+
+/**
+ * The id a text means: whole, a unique beginning, or `latest`.
+ *
+ * @throws GranaryError `GRANARY_NOT_FOUND` when none or several match
+ */
+export const resolveSnapshotId = async (context: RepositoryContext, text: string, options: AbortOptions = {}): Promise<string> => {
+  if (isSessionId(text)) return text
+  if (text === 'latest') {
+    const last = (await listSnapshots(context, options)).at(-1)
+    if (last !== undefined) return last.id
+    throw notFound(text, 'the repository has no snapshot')
+  }
+  const matches: string[] = []
+  if (/^[0-9a-f]{4,31}$/.test(text)) {
+    const forgotten = await listForgotten(context, options)
+    for await (const { key } of context.backend.list(`commit/${text}`, options)) {
+      const sid = key.slice(commitKey('').length)
+      if (forgotten.has(sid)) continue
+      const decision = await readDecision(context, sid, options)
+      if (decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot') matches.push(sid)
+    }
+  }
+  if (matches.length === 1) return matches[0] as string
+  throw notFound(text, matches.length === 0 ? `no snapshot's id begins with "${text}"` : `${matches.length} snapshots' ids begin with "${text}"`)
+}
+
+const notFound = (text: string, message: string): GranaryError =>
+  new GranaryError('GRANARY_NOT_FOUND', message, {
+    detail: { snapshot: text },
+    hint: '`granary snapshots` lists them; a beginning of 4 or more digits is enough when it is unique',
+  })
+

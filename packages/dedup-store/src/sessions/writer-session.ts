@@ -1,0 +1,158 @@
+/**
+ * A writer session: announces itself, reads what it may refer to, stores packs and index segments, and commits once.
+ * Who may do what when is the heart of the repository: see docs/formats/repository.md, "Writers".
+ *
+ * @module
+ */
+import { randomBytes } from 'node:crypto'
+import { GranaryError, isGranaryError } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
+import { createDataKey, suiteByName, wrapDataKey } from '@granary/transform'
+import { createSessionId, keyOfId, packKey, packOfKey } from '../format/ids.ts'
+import type { PackName } from '../format/ids.ts'
+import { readGcState } from '../gc/gc-state.ts'
+import { RepositoryIndex } from '../index/repository-index.ts'
+import type { FoundBlob } from '../index/repository-index.ts'
+import { SegmentPublisher } from '../index/segment-publisher.ts'
+import { openPack } from '../packs/pack-reader.ts'
+import type { PackSeal } from '../packs/pack-builder.ts'
+import type { PackType } from '../packs/pack-format.ts'
+import type { RepositoryContext } from './context.ts'
+import { commit, readDecision } from './decisions.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { Manifest } from './manifest.ts'
+import { announceSession, listSessions, withdrawSession } from './session-registry.ts'
+
+/** What the session knows of a blob. */
+export type Knowledge = 'stored' | 'unknown'
+
+export class WriterSession implements AsyncDisposable {
+  readonly sid: string
+  readonly context: RepositoryContext
+  readonly index: RepositoryIndex
+  readonly #heartbeat: Heartbeat
+  readonly #publisher: SegmentPublisher
+  readonly #dataSeal: PackSeal
+  readonly #mapSeal: PackSeal
+  /** Ids that this session is storing, or has stored and not yet published, by type. */
+  readonly #claimed: Record<PackType, Set<string>> = { dataPack: new Set(), mapPack: new Set() }
+  #packs = 0
+  #isDecided = false
+
+  private constructor(context: RepositoryContext, sid: string, heartbeat: Heartbeat, index: RepositoryIndex) {
+    this.context = context
+    this.sid = sid
+    this.index = index
+    this.#heartbeat = heartbeat
+    this.#publisher = new SegmentPublisher(context, sid, index)
+    const { keys } = context
+    const suite = suiteByName(keys.suite).id
+    const dataKey = createDataKey()
+    const domain = new Uint8Array(randomBytes(16))
+    const envelope = wrapDataKey(keys.wrapKey(keys.generation), dataKey, domain)
+    const common = { suite, generation: keys.generation }
+    this.#dataSeal = { ...common, type: 'dataPack', domainKey: dataKey, domain, envelope }
+    this.#mapSeal = { ...common, type: 'mapPack', domainKey: keys.mapKey(keys.generation), domain: new Uint8Array(16), envelope: new Uint8Array(0) }
+  }
+
+  /** Announces a session, and only then reads tombs and index: what it may refer to. */
+  static async begin(context: RepositoryContext, options: AbortOptions = {}): Promise<WriterSession> {
+    const sid = createSessionId()
+    const heartbeat = await announceSession(context, sid, options)
+    try {
+      const { excludedForWriters } = await readGcState(context, options)
+      const index = await RepositoryIndex.load(
+        context.backend,
+        context.keys,
+        {
+          isExcluded: key => excludedForWriters.has(key),
+          isCommitted: async committed => (await readDecision(context, committed))?.kind === 'manifest',
+          ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
+        },
+        options,
+      )
+      const session = new WriterSession(context, sid, heartbeat, index)
+      await session.#adopt(excludedForWriters, options)
+      return session
+    } catch (error) {
+      await heartbeat[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Takes over packs that no segment names: of sessions that died, or have not published yet. */
+  async #adopt(excluded: ReadonlySet<string>, options: AbortOptions): Promise<void> {
+    const named = await this.index.namedPacks(options)
+    for (const sid of await listSessions(this.context, options)) {
+      if (sid === this.sid || (await readDecision(this.context, sid, options))?.kind === 'manifest') continue
+      for await (const { key, sizeBytes } of this.context.backend.list(`packs/${sid}-`, options)) {
+        const pack = packOfKey(key)
+        if (pack === undefined || named.has(key) || excluded.has(key)) continue
+        await this.#adoptPack(pack, sizeBytes, options)
+      }
+    }
+  }
+
+  async #adoptPack(name: PackName, sizeBytes: number, { signal }: AbortOptions): Promise<void> {
+    try {
+      const pack = await openPack(this.context.backend, this.context.keys, packKey(name), { sizeBytes, signal })
+      for (const entry of pack.entries) this.#claimed[pack.type].add(keyOfId(entry.id))
+      this.#publisher.add({ ...name, uid: pack.uid, type: pack.type, ids: pack.entries.map(entry => entry.id) })
+    } catch (error) {
+      if (!isGranaryError(error)) throw error // A pack that can't be read is no use; `check` reports it.
+    }
+  }
+
+  /** What seals this session's packs of a type. */
+  sealOf(type: PackType): PackSeal {
+    return type === 'dataPack' ? this.#dataSeal : this.#mapSeal
+  }
+
+  /** A pack name never used before. */
+  nextPack(): PackName {
+    return { sid: this.sid, number: this.#packs++ }
+  }
+
+  /**
+   * Whether a blob is stored; if not, the caller must store it now, since everybody after it is told it is.
+   * Nothing that rests on that is committed before every claimed blob is durable.
+   */
+  async claim(id: Bytes, type: PackType, options: AbortOptions = {}): Promise<Knowledge> {
+    const name = keyOfId(id)
+    const claimed = this.#claimed[type]
+    if (claimed.has(name)) return 'stored'
+    if ((await this.index.find(id, type, options)) !== undefined) return 'stored'
+    if (claimed.has(name)) return 'stored' // Claimed by another worker while the index was read.
+    claimed.add(name)
+    return 'unknown'
+  }
+
+  /** Where a blob of an earlier session is: for copies out of half-dead packs. */
+  async find(id: Bytes, type: PackType, options: AbortOptions = {}): Promise<FoundBlob | undefined> {
+    return await this.index.find(id, type, options)
+  }
+
+  /** A pack is stored: its blobs may go into the next index segment, which is published when it is due. */
+  async packStored(name: PackName, type: PackType, uid: Bytes, ids: readonly Bytes[], options: AbortOptions = {}): Promise<void> {
+    this.#publisher.add({ ...name, uid, type, ids })
+    await this.#heartbeat.beat()
+    if (!this.#publisher.isDue()) return
+    for (const { type: of, id } of await this.#publisher.publish(options)) this.#claimed[of].delete(keyOfId(id))
+  }
+
+  /** Publishes what is left and commits. @returns the hash of the sealed manifest */
+  async commit(manifest: Manifest, options: AbortOptions = {}): Promise<string> {
+    if (this.#isDecided) throw new GranaryError('GRANARY_INVALID_ARGUMENT', `session ${this.sid} is decided`)
+    await this.#publisher.publish(options)
+    await this.context.backend.sync(options) // Nothing a manifest refers to may come undone after it.
+    const hash = await commit(this.context, this.sid, manifest, options)
+    this.#isDecided = true
+    return hash
+  }
+
+  /** Ends the session. Uncommitted, it stays undecided: what it stored is taken over by the next one, or collected. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#heartbeat[Symbol.asyncDispose]()
+    if (this.#isDecided) await withdrawSession(this.context, this.sid).catch(() => undefined)
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Stores one disk: windows go to the pool, leaves come back in order, the map is built on them.
+ *
+ * @see docs/architecture.md, "The data path of a backup"
+ * @module
+ */
+import type { AbortOptions, DiskReader, DiskStream } from '@granary/core'
+import { mapOrdered } from '@granary/core'
+import { isSameChunker } from '@granary/chunker'
+import type { ChunkerParameters } from '@granary/chunker'
+import { MapReader, windowOffset } from '../map/map-reader.ts'
+import { MapWriter } from '../map/map-writer.ts'
+import type { NodeReference } from '../map/map-nodes.ts'
+import type { NodeStore } from '../map/node-store.ts'
+import { mapRootOf, textOfNode } from '../sessions/manifest.ts'
+import type { DiskRecord, DiskStats } from '../sessions/manifest.ts'
+import { readGathered, windowsOfDisk, windowsOfStream } from './disk-windows.ts'
+import type { DiskWindow } from './disk-windows.ts'
+import { LeafBuilder } from './leaf-builder.ts'
+import type { WindowStats } from './window-job.ts'
+import type { WindowPool } from './window-pool.ts'
+
+/** What is to be stored. */
+export interface DiskInput {
+  readonly name: string
+  /** Where it came from, for people. */
+  readonly source: string
+  readonly disk: DiskReader | DiskStream
+  /** A descriptor of this process that holds the disk as it is: workers then read it themselves. */
+  readonly fileDescriptor?: number
+}
+
+/** The disk as it was: what did not change since then is taken over from its map. */
+export interface DiskParent {
+  readonly record: DiskRecord
+  readonly reader: MapReader
+}
+
+/** How far a disk has come, bytes. */
+export interface DiskProgress extends DiskStats {
+  readonly disk: string
+  readonly doneBytes: number
+  /** Undefined for a stream. */
+  readonly totalBytes: number | undefined
+}
+
+export interface StoreDiskOptions extends AbortOptions {
+  readonly chunker: ChunkerParameters
+  readonly parent?: DiskParent | undefined
+  readonly onProgress?: ((progress: DiskProgress) => void) | undefined
+}
+
+const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
+
+/** Stores a disk and gives back its record. Nothing counts before the session commits. */
+export const storeDisk = async (
+  { pool, nodes }: { pool: WindowPool; nodes: NodeStore },
+  input: DiskInput,
+  { chunker, parent, onProgress, signal }: StoreDiskOptions,
+): Promise<DiskRecord> => {
+  const { disk } = input
+  const base = parent !== undefined && isReader(disk) && isUsable(parent, disk, chunker) ? parent : undefined
+  const stats = { readBytes: 0, dataBytes: 0, newBytes: 0, storedBytes: 0, chunks: 0, newChunks: 0 }
+  const totalBytes = isReader(disk) ? disk.sizeBytes : undefined
+  const nodesBefore = nodes.storedBytes
+  const leaves: { window: number; leaf: NodeReference }[] = []
+  let doneBytes = 0
+
+  const store = async (window: DiskWindow, windowSignal: AbortSignal): Promise<void> => {
+    const { leaf, stats: added } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
+    if (leaf.kind !== 'hole') leaves.push({ window: window.window, leaf })
+    doneBytes += window.length
+    if (added !== undefined) addStats(stats, added)
+    onProgress?.({ ...stats, disk: input.name, doneBytes, totalBytes })
+  }
+  const windows = isReader(disk) ? windowsOfDisk(disk, { signal }) : windowsOfStream(disk, { signal })
+  for await (const _ of mapOrdered(windows, store, { concurrency: pool.size, signal })) void _
+
+  const sizeBytes = isReader(disk) ? disk.sizeBytes : doneBytes
+  const map = new MapWriter(sizeBytes)
+  for (const { window, leaf } of leaves) map.setLeaf(window, leaf)
+  const { height, root } = await map.finish(plain => nodes.store(plain))
+  stats.storedBytes += nodes.storedBytes - nodesBefore
+  return { name: input.name, sizeBytes, map: { height, root: textOfNode(root) }, chunker, source: input.source, stats }
+}
+
+/** Only with the same chunker do windows that didn't change have the same leaves. */
+const isUsable = ({ record }: DiskParent, disk: DiskReader, chunker: ChunkerParameters): boolean =>
+  record.sizeBytes === disk.sizeBytes && isSameChunker(record.chunker, chunker)
+
+const storeWindow = async (
+  { pool, nodes, input, base }: { pool: WindowPool; nodes: NodeStore; input: DiskInput; base: DiskParent | undefined },
+  { window, length, ranges, isClean, bytes }: DiskWindow,
+  signal: AbortSignal,
+): Promise<{ leaf: NodeReference; stats?: WindowStats }> => {
+  if (isClean && base !== undefined) return { leaf: await base.reader.leafReference(window, { signal }) }
+  if (ranges.every(range => range.kind !== 'data')) return { leaf: await leafOfNothing(ranges, nodes) }
+  const offset = windowOffset(window)
+  const job = {
+    offset,
+    length,
+    ranges,
+    ...(input.fileDescriptor === undefined ? {} : { fileDescriptor: input.fileDescriptor }),
+  }
+  const result = await pool.store(job, async (at, target) => {
+    if (bytes !== undefined) readGathered(bytes, at - offset, target)
+    else await (input.disk as DiskReader).read(at, target, { signal })
+  })
+  signal.throwIfAborted()
+  const leaf: NodeReference =
+    typeof result.leaf === 'string' ? { kind: result.leaf } : { kind: 'node', id: await nodes.store(result.leaf) }
+  return { leaf, stats: result.stats }
+}
+
+const leafOfNothing = async (ranges: DiskWindow['ranges'], nodes: NodeStore): Promise<NodeReference> => {
+  const builder = new LeafBuilder(ranges)
+  builder.addZeros(ranges.reduce((sum, range) => sum + range.length, 0))
+  const leaf = builder.finish()
+  return typeof leaf === 'string' ? { kind: leaf } : { kind: 'node', id: await nodes.store(leaf) }
+}
+
+const addStats = (sum: { -readonly [Key in keyof DiskStats]: number }, added: WindowStats): void => {
+  sum.readBytes += added.readBytes
+  sum.dataBytes += added.dataBytes
+  sum.newBytes += added.newBytes
+  sum.storedBytes += added.storedBytes
+  sum.chunks += added.chunks
+  sum.newChunks += added.newChunks
+}

@@ -1,0 +1,61 @@
+/** What a window worker is asked, and what it needs from whoever runs it. Plain data: it crosses threads. @module */
+import type { Bytes } from '@granary/core'
+import type { ChunkerParameters } from '@granary/chunker'
+import type { Compression } from '@granary/transform'
+import type { PackSeal } from '../packs/pack-builder.ts'
+
+/** What a range of a window is known to be; ranges ascend, touch and cover the window, at multiples of 4 KiB. */
+export interface WindowRange {
+  readonly length: number
+  readonly kind: 'data' | 'zero' | 'hole'
+}
+
+/** Everything that stays the same for a session's disk. */
+export interface WindowSetup {
+  readonly chunker: ChunkerParameters
+  readonly chunkerSecret: Bytes
+  readonly chunkIdKey: Bytes
+  readonly compression: Compression
+  readonly seal: PackSeal
+}
+
+export interface WindowJob {
+  /** Offset of the window in the disk, bytes. */
+  readonly offset: number
+  readonly length: number
+  readonly ranges: readonly WindowRange[]
+  /** A descriptor of this process to read from, where the disk is one file; else the host reads. */
+  readonly fileDescriptor?: number
+}
+
+export interface WindowStats {
+  readonly readBytes: number
+  readonly dataBytes: number
+  readonly newBytes: number
+  readonly storedBytes: number
+  readonly chunks: number
+  readonly newChunks: number
+}
+
+export interface WindowResult {
+  /** The leaf's bytes, or what all of the window is. */
+  readonly leaf: Bytes | 'zero' | 'hole'
+  readonly stats: WindowStats
+}
+
+/** A part of the open pack, in order. */
+export interface PackPiece {
+  readonly bytes: Bytes
+  /** Given with the last piece of a pack. */
+  readonly end?: { readonly uid: Bytes; /** 32 bytes each, in ordinal order. */ readonly ids: Bytes }
+}
+
+/** What a worker can't do alone. */
+export interface WindowHost {
+  /** Fills the target from the disk. */
+  read(offset: number, target: Bytes): Promise<void>
+  /** For each id of 32 bytes: 1 when it is not stored and the caller must store it, else 0. */
+  claim(ids: Bytes): Promise<Bytes>
+  /** Takes a piece of the worker's pack; its bytes may be reused when it resolves. */
+  emit(piece: PackPiece): Promise<void>
+}

@@ -1,0 +1,30 @@
+/** Buffers that are used again: a fresh one per piece costs more in page faults than the copy itself. @module */
+import type { Bytes } from '../bytes.ts'
+
+/** Holds as many buffers as were ever in use at once; its users bound that. */
+export class BufferPool {
+  readonly #bufferBytes: number
+  readonly #free: Bytes[] = []
+
+  constructor(bufferBytes: number) {
+    this.#bufferBytes = bufferBytes
+  }
+
+  /** Runs `use` with a buffer of old content, and takes it back. */
+  async borrow<Result>(use: (buffer: Bytes) => Promise<Result>): Promise<Result> {
+    const buffer = this.take()
+    try {
+      return await use(buffer)
+    } finally {
+      this.give(buffer)
+    }
+  }
+
+  take(): Bytes {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bufferBytes)
+  }
+
+  give(buffer: Bytes): void {
+    this.#free.push(buffer)
+  }
+}

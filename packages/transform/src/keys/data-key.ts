@@ -16,7 +16,7 @@ const ASSOCIATED_PREFIX = new TextEncoder().encode('granary data key v1\0')
 export const createDataKey = (): Bytes => new Uint8Array(randomBytes(DATA_KEY_BYTES))
 
 /**
- * A data key as it is stored: 129 bytes with the default suite.
+ * A data key as it is stored: 113 bytes with the default suite.
  *
  * @param wrapKey `RepositoryKeys.wrap`
  * @param domain id of the key domain this key belongs to; the same must be given to unwrap it

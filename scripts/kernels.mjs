@@ -4,4 +4,6 @@
 export const kernels = [
   { package: 'chunker', kernel: 'blocks', base: 1024 },
   { package: 'chunker', kernel: 'gear', base: 32768 },
+  { package: 'transform', kernel: 'blake3', base: 64 * 1024 },
+  { package: 'transform', kernel: 'lz4', base: 96 * 1024 },
 ]

@@ -1,1 +1,44 @@
-export {}
+/** Compression, authenticated encryption, keys and key slots, signatures. @module */
+export { constantTimeEqual } from './constant-time-equal.ts'
+export type { Blake3Engine, Blake3Hasher, Blake3Mode } from './hash/engine.ts'
+export type { Blake3Options, KeyedHasher } from './hash/blake3.ts'
+export { blake3, createKeyedHasher, defaultBlake3Engine, deriveKey } from './hash/blake3.ts'
+export { loadBlake3Native } from './hash/blake3-native.ts'
+export type { Blake3WasmEngine, Blake3WasmHasher } from './hash/blake3-wasm.ts'
+export { createBlake3Wasm } from './hash/blake3-wasm.ts'
+export type {
+  CompressedBlock,
+  Compression,
+  CompressionName,
+  Compressor,
+  CompressorOptions,
+} from './compression/compression.ts'
+export {
+  compressions,
+  createCompressor,
+  decompress,
+  formatCompression,
+  parseCompression,
+} from './compression/compression.ts'
+export type { ZstdEngine } from './compression/zstd-engines.ts'
+export { loadZstdEngines } from './compression/zstd-engines.ts'
+export type { Sealer, SealingKeys, Suite } from './suites/suite.ts'
+export { MAX_ORDINAL, ordinalNonce } from './suites/suite.ts'
+export { DEFAULT_SUITE, suiteById, suiteByName, suites } from './suites/table.ts'
+export type { RepositoryKeys } from './keys/keyring.ts'
+export { Keyring, deriveRepositoryKeys } from './keys/keyring.ts'
+export type { ObjectKeys } from './keys/object-keys.ts'
+export { COMMITMENT_BYTES, SALT_BYTES, deriveObjectKeys } from './keys/object-keys.ts'
+export { createDataKey, unwrapDataKey, wrapDataKey } from './keys/data-key.ts'
+export { openKeyring, sealKeyring } from './keys/seal-keyring.ts'
+export type { KeyFile } from './keys/key-file.ts'
+export { createKeyFile, readKeyFile } from './keys/key-file.ts'
+export type { Signer } from './signatures.ts'
+export { createSigner, verifySignature } from './signatures.ts'
+export type { Argon2Cost, Argon2Engine } from './keys/argon2.ts'
+export { argon2Wasm, defaultArgon2Engine, loadArgon2Native } from './keys/argon2.ts'
+export type { ChooseCostOptions, Kdf, ScryptKdf } from './keys/kdf.ts'
+export { DEFAULT_SCRYPT, chooseArgon2Cost, deriveKek } from './keys/kdf.ts'
+export type { SlotHeader, SlotKind } from './keys/slot-header.ts'
+export type { CreateSlotOptions, OpenSlotOptions, Secret } from './keys/slots.ts'
+export { createSlot, openSlot, verifySlot } from './keys/slots.ts'

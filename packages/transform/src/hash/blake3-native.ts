@@ -1,0 +1,46 @@
+/** BLAKE3 through `@napi-rs/blake-hash`, prebuilt for the common platforms. See docs/decisions/0002-blake-hash.md. @module */
+import type { Bytes } from '@granary/core'
+import { loadNative } from '../load-native.ts'
+import type { Blake3Engine, Blake3Hasher, Blake3Mode } from './engine.ts'
+
+/** The part of the addon that is used. It makes 32-byte digests only. */
+interface NativeHasher {
+  reset(): void
+  update(input: Bytes): unknown
+  digestBuffer(): Buffer
+}
+interface NativeModule {
+  readonly Blake3Hasher: {
+    new (): NativeHasher
+    newKeyed(key: Buffer): NativeHasher
+    newDeriveKey(context: string): NativeHasher
+  }
+}
+
+/** The native engine, or undefined where no prebuilt binary fits. */
+export const loadBlake3Native = (): Blake3Engine | undefined => {
+  const native = loadNative<NativeModule>('@napi-rs/blake-hash')
+  if (native === undefined) return undefined
+  return { name: 'native', createHasher: mode => wrap(createNative(native, mode)) }
+}
+
+const createNative = ({ Blake3Hasher }: NativeModule, mode: Blake3Mode): NativeHasher => {
+  switch (mode.kind) {
+    case 'hash':
+      return new Blake3Hasher()
+    case 'keyed':
+      return Blake3Hasher.newKeyed(Buffer.from(mode.key))
+    case 'derive':
+      return Blake3Hasher.newDeriveKey(mode.context)
+  }
+}
+
+const wrap = (hasher: NativeHasher): Blake3Hasher => ({
+  digestParts: parts => {
+    for (const part of parts) hasher.update(part)
+    // Copied: the addon's buffers are memory outside the heap that is freed only between turns of the event loop.
+    const digest = new Uint8Array(hasher.digestBuffer())
+    hasher.reset()
+    return digest
+  },
+})

@@ -1,0 +1,76 @@
+/**
+ * Argon2id (RFC 9106): native where a prebuilt binary fits, else WebAssembly, with equal output.
+ * See docs/decisions/0004-argon2.md.
+ *
+ * @module
+ */
+import type { Bytes } from '@granary/core'
+import { argon2id } from 'hash-wasm'
+import { loadNative } from '../load-native.ts'
+
+/** What a passphrase costs to try. */
+export interface Argon2Cost {
+  readonly memoryKiB: number
+  readonly passes: number
+  readonly lanes: number
+}
+
+export interface Argon2Engine {
+  readonly name: 'native' | 'wasm'
+  hash(password: Bytes, salt: Bytes, cost: Argon2Cost, lengthBytes: number): Promise<Bytes>
+}
+
+/** The part of `@node-rs/argon2` that is used. */
+interface NativeModule {
+  hashRaw(
+    password: Bytes,
+    options: {
+      algorithm: number
+      version: number
+      memoryCost: number
+      timeCost: number
+      parallelism: number
+      outputLen: number
+      salt: Bytes
+    },
+  ): Promise<Buffer>
+}
+
+/** The addon's numbers for Argon2id and for version 0x13. */
+const ARGON2ID = 2
+const VERSION_0X13 = 1
+
+/** The native engine, or undefined where no prebuilt binary fits. */
+export const loadArgon2Native = (): Argon2Engine | undefined => {
+  const native = loadNative<NativeModule>('@node-rs/argon2')
+  if (native === undefined) return undefined
+  return {
+    name: 'native',
+    hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes) => {
+      const cost = { memoryCost: memoryKiB, timeCost: passes, parallelism: lanes, outputLen: lengthBytes }
+      return new Uint8Array(
+        await native.hashRaw(password, { algorithm: ARGON2ID, version: VERSION_0X13, salt, ...cost }),
+      )
+    },
+  }
+}
+
+/** The WebAssembly engine, which uses one thread whatever the lanes. */
+export const argon2Wasm: Argon2Engine = {
+  name: 'wasm',
+  hash: (password, salt, { memoryKiB, passes, lanes }, lengthBytes) =>
+    argon2id({
+      password,
+      salt,
+      memorySize: memoryKiB,
+      iterations: passes,
+      parallelism: lanes,
+      hashLength: lengthBytes,
+      outputType: 'binary',
+    }),
+}
+
+let fastest: Argon2Engine | undefined
+
+/** The engine used when none is given. */
+export const defaultArgon2Engine = (): Argon2Engine => (fastest ??= loadArgon2Native() ?? argon2Wasm)

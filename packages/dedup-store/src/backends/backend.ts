@@ -55,6 +55,13 @@ export interface Backend extends AsyncDisposable {
   readonly location: string
 
   /**
+   * Called once, when a repository is made: makes the place itself (a folder) where it is missing, and refuses a storage that does
+   * not keep this contract, with the reason. Leaves nothing else behind.
+   * @throws GranaryError GRANARY_UNSUPPORTED when the storage cannot keep it
+   */
+  probe?(options?: AbortOptions): Promise<void>
+
+  /**
    * Stores an object, replacing an older one of that key unless `ifAbsent`. The source is read to its end exactly once, or,
    * when the object already exists, possibly not at all; once begun, its iterator is always closed.
    * @throws GranaryError GRANARY_INVALID_ARGUMENT when the key or owner is not well-formed

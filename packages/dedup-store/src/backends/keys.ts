@@ -2,15 +2,19 @@
 import { GranaryError } from '@granary/core'
 
 /** Longest key, characters. */
-export const MAX_KEY_CHARACTERS = 200
+const MAX_KEY_CHARACTERS = 200
 
 const SEGMENT = '[a-z0-9-][a-z0-9.-]*'
 const KEY = new RegExp(`^${SEGMENT}(?:/${SEGMENT})*$`)
 const PREFIX = new RegExp(`^(?:${SEGMENT}/)*(?:${SEGMENT})?$`)
+const WHOLE_SEGMENT = new RegExp(`^${SEGMENT}$`)
 const OWNER = /^[a-z0-9-]{0,64}$/
 
 /** @throws GranaryError GRANARY_INVALID_ARGUMENT unless `key` names an object */
 export const checkKey = (key: string): void => check('key', key, KEY, MAX_KEY_CHARACTERS)
+
+/** True when a key may have `name` between its slashes. */
+export const isKeySegment = (name: string): boolean => WHOLE_SEGMENT.test(name)
 
 /** @throws GranaryError GRANARY_INVALID_ARGUMENT unless some key may begin with `prefix` */
 export const checkPrefix = (prefix: string): void => check('prefix', prefix, PREFIX, MAX_KEY_CHARACTERS)

@@ -28,8 +28,13 @@ export const openFolders = (fs: FileSystemPort, root: string): Folders => {
   let lastBarrier: Promise<void> = Promise.resolve()
   let failure: unknown
 
+  const checkEarlier = (): void => {
+    if (failure !== undefined)
+      throw systemError(failure, `nothing in ${root} is known to be durable since an earlier failure`)
+  }
+
   const sync = async (folder: string): Promise<void> => {
-    if (failure !== undefined) throw systemError(failure, `cannot make ${root} durable since an earlier failure`)
+    checkEarlier()
     try {
       await fs.syncFolder(join(root, folder))
     } catch (error) {
@@ -58,6 +63,7 @@ export const openFolders = (fs: FileSystemPort, root: string): Folders => {
   }
 
   const syncTouched = async (): Promise<void> => {
+    checkEarlier()
     const folders = [...touched]
     touched = new Set()
     const next = folders.values()

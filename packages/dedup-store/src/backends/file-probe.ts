@@ -53,18 +53,20 @@ const writeProbe = async (fs: FileSystemPort, path: string): Promise<void> => {
   }
 }
 
-/** Exactly one of several links to one name must work, the name must then be that file, and the others must hear EEXIST. */
+/** Exactly one of several links to one name, made at once and later, must work, the name must then be that file, and the others must hear EEXIST. */
 const probeLinks = async (
   fs: FileSystemPort,
   root: string,
   racers: readonly string[],
   target: string,
 ): Promise<void> => {
-  const outcomes = await Promise.allSettled(racers.map(async path => await fs.link(path, target)))
-  const winners = racers.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+  const [late, ...early] = racers
+  const outcomes = await Promise.allSettled(early.map(async path => await fs.link(path, target)))
+  outcomes.push(...(await Promise.allSettled([fs.link(late as string, target)])))
   for (const outcome of outcomes)
     if (outcome.status === 'rejected' && systemCode(outcome.reason) !== 'EEXIST')
       await attempt(root, 'hard links', Promise.reject(outcome.reason))
+  const winners = [...early, late as string].filter((_, i) => outcomes[i]?.status === 'fulfilled')
   const [winner] = winners
   const isRight =
     winner !== undefined &&

@@ -9,7 +9,6 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
-import type { SuiteName } from '@granary/transform'
 import { FORMAT_VERSION } from './format/header.ts'
 import type { RepositoryKeys } from './format/repository-keys.ts'
 import { openObject, sealObject } from './format/sealed-object.ts'
@@ -33,7 +32,7 @@ export interface PublicConfig {
 
 /** What new snapshots use unless told otherwise. */
 export interface RepositorySettings {
-  readonly suite: SuiteName
+  readonly suite: string
   /** Such as `zstd:3`. */
   readonly compression: string
   readonly chunker: ChunkerParameters

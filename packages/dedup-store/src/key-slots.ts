@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { createSlot, openSlot, verifySlot } from '@granary/transform'
-import type { CreateSlotOptions, Keyring, SlotHeader, SlotSecret } from '@granary/transform'
+import type { CreateSlotOptions, Keyring, SlotHeader, Secret } from '@granary/transform'
 import type { Backend } from './backends/backend.ts'
 
 export interface KeySlot {
@@ -18,8 +18,8 @@ const slotKey = (id: string): string => `keys/${id}`
 export const addSlot = async (
   backend: Backend,
   keyring: Keyring,
-  secret: SlotSecret,
-  options: CreateSlotOptions = {},
+  secret: Secret,
+  options: CreateSlotOptions,
 ): Promise<string> => {
   const id = randomBytes(8).toString('hex')
   await backend.put(slotKey(id), await createSlot(keyring, secret, options), { ifAbsent: true, owner: 'keys' })
@@ -58,7 +58,7 @@ export const removeSlot = async (backend: Backend, id: string, options: AbortOpt
  *
  * @throws GranaryError `GRANARY_WRONG_KEY` when none opens; `GRANARY_CORRUPT` when none opens and one is damaged
  */
-export const unlock = async (backend: Backend, secret: SlotSecret, { signal }: AbortOptions = {}): Promise<Keyring> => {
+export const unlock = async (backend: Backend, secret: Secret, { signal }: AbortOptions = {}): Promise<Keyring> => {
   let damage: unknown
   for await (const { id, bytes } of readSlots(backend, signal)) {
     try {

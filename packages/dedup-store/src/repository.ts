@@ -4,7 +4,7 @@ import type { AbortOptions } from '@granary/core'
 import { parseChunker, readChunkerParameters } from '@granary/chunker'
 import type { ChunkerParameters } from '@granary/chunker'
 import { Keyring, parseCompression, suiteByName } from '@granary/transform'
-import type { CreateSlotOptions, SlotSecret, SuiteName } from '@granary/transform'
+import type { CreateSlotOptions, Secret } from '@granary/transform'
 import type { Backend } from './backends/backend.ts'
 import { CONFIG_KEY, encodeConfig, openSettings, readPublicConfig } from './config.ts'
 import type { PublicConfig, RepositorySettings } from './config.ts'
@@ -22,6 +22,7 @@ export interface InitOptions extends AbortOptions {
   readonly compression?: string
   /** @default 'grid:128k' */
   readonly chunker?: string
+  /** @default { label: 'first' } */
   readonly slot?: CreateSlotOptions
 }
 
@@ -48,7 +49,7 @@ const TIME_TO_LIVE_MS = 30 * 60_000
  *
  * @throws GranaryError `GRANARY_EXISTS` when there is one; `GRANARY_INVALID_ARGUMENT` when a setting is unknown
  */
-export const initRepository = async (backend: Backend, secret: SlotSecret, options: InitOptions = {}): Promise<PublicConfig> => {
+export const initRepository = async (backend: Backend, secret: Secret, options: InitOptions = {}): Promise<PublicConfig> => {
   const settings = checkSettings(options)
   const { signal } = options
   if ((await getOptional(backend, CONFIG_KEY, signal)) !== undefined) throw exists(backend)
@@ -61,7 +62,7 @@ export const initRepository = async (backend: Backend, secret: SlotSecret, optio
     }
   }
   const keyring = Keyring.create()
-  const slot = await addSlot(backend, keyring, secret, options.slot)
+  const slot = await addSlot(backend, keyring, secret, options.slot ?? { label: 'first' })
   const config = encodeConfig(repositoryKeys(keyring, settings.suite), settings)
   if ((await backend.put(CONFIG_KEY, config, { ifAbsent: true, owner: 'init', signal })) === 'exists') {
     await backend.delete(`keys/${slot}`) // Another init was first: its keys are the ones.
@@ -79,7 +80,7 @@ const exists = (backend: Backend): GranaryError =>
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a setting is unknown */
 const checkSettings = ({ suite = 'aes-256-gcm', compression = 'zstd:3', chunker = 'grid:128k' }: InitOptions): RepositorySettings => {
   parseCompression(compression)
-  return { suite: suiteByName(suite).name as SuiteName, compression, chunker: parseChunker(chunker) }
+  return { suite: suiteByName(suite).name, compression, chunker: parseChunker(chunker) }
 }
 
 /**
@@ -88,7 +89,7 @@ const checkSettings = ({ suite = 'aes-256-gcm', compression = 'zstd:3', chunker 
  * @throws GranaryError `GRANARY_NOT_FOUND` when there is none; `GRANARY_WRONG_KEY` when the secret opens no slot;
  * `GRANARY_UNSUPPORTED` when it is of a newer format; `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it is damaged
  */
-export const openRepository = async (backend: Backend, secret: SlotSecret, options: OpenOptions = {}): Promise<Repository> => {
+export const openRepository = async (backend: Backend, secret: Secret, options: OpenOptions = {}): Promise<Repository> => {
   const { signal } = options
   const bytes = await getOptional(backend, CONFIG_KEY, signal)
   if (bytes === undefined) {

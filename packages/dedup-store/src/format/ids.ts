@@ -19,7 +19,7 @@ export const isSessionId = (text: string): boolean => SESSION_ID.test(text)
 
 /** A key for maps in memory: one character a byte, cheaper than hexadecimal. */
 export const keyOfId = (bytes: Bytes, offset = 0, length = ID_BYTES): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset + offset, length).latin1Slice(0, length)
+  Buffer.from(bytes.buffer, bytes.byteOffset + offset, length).toString('latin1')
 
 export const hexOfId = (id: Bytes): string => Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex')
 

@@ -1,12 +1,12 @@
 /** The keys of an open repository, by what they are for. @module */
 import type { Bytes } from '@granary/core'
-import type { Keyring, SuiteName } from '@granary/transform'
+import type { Keyring } from '@granary/transform'
 import type { ObjectType } from './header.ts'
 
 /** Which keys seal what. Chunk id, map id, chunker and index keys survive rotation; the rest are per generation. */
 export interface RepositoryKeys {
   /** Suite of new objects. */
-  readonly suite: SuiteName
+  readonly suite: string
   /** Generation of new objects. */
   readonly generation: number
   readonly chunkId: Bytes
@@ -23,7 +23,7 @@ export interface RepositoryKeys {
 }
 
 /** @throws GranaryError `GRANARY_WRONG_KEY` when an object asks for a generation the keyring lacks */
-export const repositoryKeys = (keyring: Keyring, suite: SuiteName): RepositoryKeys => {
+export const repositoryKeys = (keyring: Keyring, suite: string): RepositoryKeys => {
   const current = keyring.repositoryKeys()
   return {
     suite,

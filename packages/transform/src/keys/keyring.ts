@@ -22,6 +22,7 @@ const CONTEXTS = {
   mapId: 'granary 2026 v1 map id',
   chunker: 'granary 2026 v1 chunker',
   index: 'granary 2026 v1 index',
+  map: 'granary 2026 v1 map',
   manifest: 'granary 2026 v1 manifest',
   session: 'granary 2026 v1 session',
   wrap: 'granary 2026 v1 data key wrap',
@@ -38,6 +39,8 @@ export interface RepositoryKeys {
   readonly chunker: Bytes
   /** Domain key of index segments and filters. Of generation 1 for ever. */
   readonly index: Bytes
+  /** Domain key of map packs. */
+  readonly map: Bytes
   /** Domain key of manifests. */
   readonly manifest: Bytes
   /** Domain key of session objects. */
@@ -114,6 +117,7 @@ export const deriveRepositoryKeys = (first: Bytes, root: Bytes = first): Reposit
     mapId: deriveKey(CONTEXTS.mapId, first),
     chunker: deriveKey(CONTEXTS.chunker, first),
     index: deriveKey(CONTEXTS.index, first),
+    map: deriveKey(CONTEXTS.map, root),
     manifest: deriveKey(CONTEXTS.manifest, root),
     session: deriveKey(CONTEXTS.session, root),
     wrap: deriveKey(CONTEXTS.wrap, root),

@@ -107,7 +107,7 @@ const checkNames = (disks: readonly DiskInput[]): void => {
 const chooseParent = async ({ context }: Repository, { parent = 'auto', name, signal }: BackupOptions): Promise<Snapshot | undefined> => {
   if (parent === 'none') return undefined
   if (parent !== 'auto') return await readSnapshot(context, parent, { signal })
-  return (await listSnapshots(context, { signal })).findLast(snapshot => snapshot.name === name)
+  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(snapshot => snapshot.name === name)
 }
 
 const parentOf = (parent: Snapshot | undefined, disk: string, blobs: BlobReader): DiskParent | undefined => {
@@ -121,7 +121,7 @@ const composeManifest = async (
   { disks, parent, compression, options }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
 ): Promise<SnapshotManifest> => {
   const { name, labels = {}, machine, warnings = [], signal } = options
-  const last = (await listSnapshots(context, { signal })).findLast(snapshot => snapshot.name === name)
+  const last = (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(snapshot => snapshot.name === name)
   return {
     kind: 'snapshot',
     nonce: createNonce(),
@@ -190,3 +190,6 @@ const chooseDisk = (snapshot: Snapshot, name: string | undefined): DiskRecord =>
     { detail: { snapshot: snapshot.id, disks: names.join(', ') }, hint: `choose one of: ${names.join(', ')}` },
   )
 }
+
+/** A damaged manifest of another snapshot is `check`'s concern: it must not keep new backups from being made. */
+const ignoreDamaged = (): void => undefined

@@ -5,6 +5,7 @@ import type { AbortOptions, Bytes } from '@granary/core'
 import { createSlot, openSlot, verifySlot } from '@granary/transform'
 import type { CreateSlotOptions, Keyring, SlotHeader, Secret } from '@granary/transform'
 import type { Backend } from './backends/backend.ts'
+import { putHeld } from './sessions/put-held.ts'
 
 export interface KeySlot {
   /** 16 hexadecimal digits. */
@@ -22,7 +23,7 @@ export const addSlot = async (
   options: CreateSlotOptions,
 ): Promise<string> => {
   const id = randomBytes(8).toString('hex')
-  await backend.put(slotKey(id), await createSlot(keyring, secret, options), { ifAbsent: true, owner: 'keys' })
+  await putHeld(backend, slotKey(id), await createSlot(keyring, secret, options), { ifAbsent: true })
   return id
 }
 

@@ -14,6 +14,7 @@ import { systemClock } from './sessions/clock.ts'
 import type { Clock } from './sessions/clock.ts'
 import type { RepositoryContext } from './sessions/context.ts'
 import { getOptional } from './sessions/decisions.ts'
+import { putHeld } from './sessions/put-held.ts'
 
 export interface InitOptions extends AbortOptions {
   /** @default 'aes-256-gcm' */
@@ -61,10 +62,11 @@ export const initRepository = async (backend: Backend, secret: Secret, options: 
       })
     }
   }
+  await backend.probe?.()
   const keyring = Keyring.create()
   const slot = await addSlot(backend, keyring, secret, options.slot ?? { label: 'first' })
   const config = encodeConfig(repositoryKeys(keyring, settings.suite), settings)
-  if ((await backend.put(CONFIG_KEY, config, { ifAbsent: true, owner: 'init', signal })) === 'exists') {
+  if ((await putHeld(backend, CONFIG_KEY, config, { ifAbsent: true, signal })) === 'exists') {
     await backend.delete(`keys/${slot}`) // Another init was first: its keys are the ones.
     throw exists(backend)
   }

@@ -10,7 +10,7 @@ import { openJson } from '../format/sealed-object.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import { getOptional } from '../sessions/decisions.ts'
 
-export type GcPart = 'claim' | 'tomb' | 'del'
+export type GcPart = 'claim' | 'tomb' | 'del' | 'hb'
 
 /** Padded, so that a listing ascends by number. */
 export const gcKey = (n: number, part: GcPart): string => `gc/${String(n).padStart(8, '0')}/${part}`
@@ -62,7 +62,7 @@ export const readGcState = async (context: RepositoryContext, { signal }: AbortO
 const lastNumber = async ({ backend }: RepositoryContext, signal: AbortSignal | undefined): Promise<number> => {
   let last = 0
   for await (const { key } of backend.list('gc/', { signal })) {
-    const number = Number(/^gc\/(\d{8})\//.exec(key)?.[1])
+    const number = Number(/^gc\/(\d{8})\/claim$/.exec(key)?.[1])
     if (number > last) last = number
   }
   return last

@@ -125,6 +125,12 @@ export class RepositoryIndex {
     }
   }
 
+  /** A pack was found to be gone. */
+  forgetPack(key: string): void {
+    this.packs.forget(key)
+    this.#recent = this.#recent.filter(pack => pack.key !== key)
+  }
+
   /** The keys of all packs that segments name. */
   async namedPacks(options: AbortOptions = {}): Promise<Set<string>> {
     const names = new Set<string>()

@@ -37,6 +37,10 @@ export class SegmentPublisher {
     this.#packs.push(pack)
   }
 
+  nextKey(): string {
+    return `index/${this.#sid}-${this.#segments++}`
+  }
+
   isDue(): boolean {
     return this.#packs.length >= PACKS_PER_SEGMENT || this.#context.clock.now() - this.#lastMs >= PUBLISH_EVERY_MS
   }
@@ -57,7 +61,7 @@ export class SegmentPublisher {
       pack.ids.map((id, ordinal) => ({ prefix: id.subarray(0, 16), pack: row, ordinal })),
     )
     entries.sort((a, b) => Buffer.compare(a.prefix, b.prefix) || a.pack - b.pack || a.ordinal - b.ordinal)
-    const key = `index/${this.#sid}-${this.#segments++}`
+    const key = this.nextKey()
     const rows: PackRow[] = packs.map(({ sid, number, uid }) => ({ sid, number, uid }))
     await backend.put(key, encodeSegment(keys, key, { packs: rows, entries, entriesAtMost: entries.length }), {
       owner: this.#sid,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { GranaryError } from '@granary/core'
+import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import type { Backend } from '../backends/backend.ts'
 import { hexOfId } from '../format/ids.ts'
@@ -67,7 +67,14 @@ export const createBlobReader = (backend: Backend, keys: RepositoryKeys, index: 
   const readAll: BlobReader['readAll'] = async (ids, type, take, options = {}) => {
     for (const request of await plan(ids, type, options)) {
       options.signal?.throwIfAborted()
-      await fetch(request, take, options)
+      try {
+        await fetch(request, take, options)
+      } catch (error) {
+        if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
+        index.forgetPack(request.pack.key) // Collected: what is live of it was copied to another pack before.
+        const wanted = request.blobs.map(blob => blob.wanted)
+        await readAll(wanted.map(i => ids[i] as Bytes), type, (i, plain) => take(wanted[i] as number, plain), options)
+      }
     }
   }
   return {

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import type { AbortOptions } from '@granary/core'
 import { sealSigned } from './manifest.ts'
+import { putHeld } from './put-held.ts'
 import type { RepositoryContext } from './context.ts'
 import { forgetKey, readSnapshot } from './snapshots.ts'
 
@@ -15,5 +16,5 @@ export const forgetSnapshot = async (context: RepositoryContext, sid: string, op
   const key = forgetKey(sid)
   const mark = { sid, hash, timeMs: context.clock.now(), host: hostname() }
   const body = sealSigned(context.keys, 'forget', key, mark)
-  await context.backend.put(key, body, { ifAbsent: true, owner: sid, signal: options.signal })
+  await putHeld(context.backend, key, body, { ifAbsent: true, signal: options.signal })
 }

@@ -1,5 +1,5 @@
 /** Snapshots: committed manifests that were not forgotten. @module */
-import { GranaryError } from '@granary/core'
+import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { isSessionId } from '../format/ids.ts'
 import type { RepositoryContext } from './context.ts'
@@ -17,16 +17,26 @@ export interface Snapshot extends SnapshotManifest {
 
 export const forgetKey = (sid: string): string => `forget/${sid}`
 
+export interface ListOptions extends AbortOptions {
+  /** Called for a decision that can't be read, which is then passed over; without it, the listing fails there. */
+  readonly onDamaged?: ((sid: string, error: GranaryError) => void) | undefined
+}
+
 /** Every decided session, ascending by id. */
 export async function* listDecisions(
   context: RepositoryContext,
-  { signal }: AbortOptions = {},
+  { signal, onDamaged }: ListOptions = {},
 ): AsyncGenerator<{ sid: string; decision: Decision }, void, undefined> {
   for await (const { key } of context.backend.list('commit/', { signal })) {
     const sid = key.slice('commit/'.length)
     if (!isSessionId(sid)) continue
-    const decision = await readDecision(context, sid, { signal })
-    if (decision !== undefined) yield { sid, decision }
+    try {
+      const decision = await readDecision(context, sid, { signal })
+      if (decision !== undefined) yield { sid, decision }
+    } catch (error) {
+      if (onDamaged === undefined || !isGranaryError(error)) throw error
+      onDamaged(sid, error)
+    }
   }
 }
 
@@ -38,7 +48,7 @@ export const listForgotten = async ({ backend }: RepositoryContext, { signal }: 
 }
 
 /** All snapshots, oldest first. */
-export const listSnapshots = async (context: RepositoryContext, options: AbortOptions = {}): Promise<Snapshot[]> => {
+export const listSnapshots = async (context: RepositoryContext, options: ListOptions = {}): Promise<Snapshot[]> => {
   const forgotten = await listForgotten(context, options)
   const snapshots: Snapshot[] = []
   for await (const { sid, decision } of listDecisions(context, options)) {

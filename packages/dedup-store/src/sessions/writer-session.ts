@@ -21,6 +21,7 @@ import type { RepositoryContext } from './context.ts'
 import { commit, readDecision } from './decisions.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Manifest } from './manifest.ts'
+import { sweepTemporaries } from './sweep.ts'
 import { announceSession, listSessions, withdrawSession } from './session-registry.ts'
 
 /** What the session knows of a blob. */
@@ -73,6 +74,7 @@ export class WriterSession implements AsyncDisposable {
       )
       const session = new WriterSession(context, sid, heartbeat, index)
       await session.#adopt(excludedForWriters, options)
+      await sweepTemporaries(context, options)
       return session
     } catch (error) {
       await heartbeat[Symbol.asyncDispose]()
@@ -101,6 +103,11 @@ export class WriterSession implements AsyncDisposable {
     } catch (error) {
       if (!isGranaryError(error)) throw error // A pack that can't be read is no use; `check` reports it.
     }
+  }
+
+  /** A segment name never used before. */
+  nextSegment(): string {
+    return this.#publisher.nextKey()
   }
 
   /** What seals this session's packs of a type. */

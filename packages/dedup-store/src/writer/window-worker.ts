@@ -19,9 +19,9 @@ import type { WindowHost, WindowJob, WindowResult, WindowSetup } from './window-
 /** Bytes read and cut at a time. */
 const BATCH_BYTES = 4 * 1024 * 1024
 
-/** What a worker holds beside its chunker: a batch, what is pending before it, two buffers of the pack, compression scratch. */
+/** What a worker holds beside its chunker: what is pending, a batch, two buffers of its pack, and twice a chunk to compress in. */
 const OUTPUT_BYTES = 5 * 1024 * 1024
-const SCRATCH_BYTES = 4 * 1024 * 1024
+const SCRATCH_BYTES = 1024 * 1024
 
 /** A chunk whose bytes are in the arena. */
 interface FreshChunk {
@@ -42,7 +42,8 @@ export class WindowWorker {
   readonly #pendingBytes: number
 
   constructor(setup: WindowSetup, host: WindowHost) {
-    const arenaBytes = chunkerArenaBytes(setup.chunker) + setup.chunker.maxBytes + BATCH_BYTES + 2 * OUTPUT_BYTES + SCRATCH_BYTES
+    const { maxBytes } = setup.chunker
+    const arenaBytes = chunkerArenaBytes(setup.chunker) + 3 * maxBytes + BATCH_BYTES + 2 * OUTPUT_BYTES + SCRATCH_BYTES
     this.arena = new Arena(arenaBytes)
     this.#setup = setup
     this.#host = host
@@ -50,7 +51,7 @@ export class WindowWorker {
     this.#pendingBytes = this.#chunker.maxPendingBytes
     this.#input = this.arena.allocate(this.#pendingBytes + BATCH_BYTES)
     this.#hasher = createKeyedHasher(setup.chunkIdKey)
-    this.#compressor = createCompressor(setup.compression, { arena: this.arena })
+    this.#compressor = createCompressor(setup.compression, { arena: this.arena, maxBlockBytes: maxBytes })
     const buffers = [this.arena.allocate(OUTPUT_BYTES).bytes, this.arena.allocate(OUTPUT_BYTES).bytes] as const
     this.#output = new PackOutput(setup.seal, buffers, piece => host.emit(piece))
   }

@@ -1,0 +1,62 @@
+/** Opens every small object: key slots, sessions, decisions, forgets, pins, what collection decided. @module */
+import type { AbortOptions } from '@granary/core'
+import { GranaryError } from '@granary/core'
+import { verifySlot } from '@granary/transform'
+import { CONFIG_KEY, openSettings, readPublicConfig } from '../config.ts'
+import { openObject } from '../format/sealed-object.ts'
+import type { ObjectType } from '../format/header.ts'
+import { packOfKey, sessionOfSegment } from '../format/ids.ts'
+import type { Repository } from '../repository.ts'
+import { openDecision, openSigned } from '../sessions/manifest.ts'
+import { listForgotten, listDecisions } from '../sessions/snapshots.ts'
+import type { Snapshot } from '../sessions/snapshots.ts'
+import type { DamageList } from './check.ts'
+
+/** What may stand under which keys. */
+const CONTROL: readonly { readonly pattern: RegExp; readonly type: ObjectType }[] = [
+  { pattern: /^sessions\/[0-9a-f]{32}$/, type: 'session' },
+  { pattern: /^sessions\/[0-9a-f]{32}\.hb$/, type: 'heartbeat' },
+  { pattern: /^pins\/[0-9a-f]{32}$/, type: 'pin' },
+  { pattern: /^gc\/\d{8}\/claim$/, type: 'claim' },
+  { pattern: /^gc\/\d{8}\/tomb$/, type: 'tomb' },
+  { pattern: /^gc\/\d{8}\/del$/, type: 'del' },
+  { pattern: /^gc\/\d{8}\/hb$/, type: 'heartbeat' },
+]
+
+/** @returns the snapshots that can be read */
+export const checkControlObjects = async (
+  repository: Repository,
+  list: DamageList,
+  { signal }: AbortOptions,
+): Promise<Snapshot[]> => {
+  const { context } = repository
+  for await (const { key } of context.backend.list('', { signal })) {
+    if (packOfKey(key) !== undefined || sessionOfSegment(key) !== undefined) continue
+    await list.guard(key, async () => await checkObject(repository, key, signal))
+  }
+  const forgotten = await listForgotten(context, { signal })
+  const snapshots: Snapshot[] = []
+  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged: () => undefined })) {
+    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot' || forgotten.has(sid)) continue
+    snapshots.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
+  }
+  return snapshots
+}
+
+const checkObject = async ({ context }: Repository, key: string, signal: AbortSignal | undefined): Promise<void> => {
+  const { backend, keys } = context
+  const bytes = await backend.get(key, { signal }).catch((error: unknown) => {
+    if (error instanceof GranaryError && error.code === 'GRANARY_NOT_FOUND') return undefined // Ended meanwhile.
+    throw error
+  })
+  if (bytes === undefined) return
+  if (key === CONFIG_KEY) openSettings(keys, bytes, readPublicConfig(bytes, backend.location).line)
+  else if (key.startsWith('keys/')) verifySlot(bytes)
+  else if (key.startsWith('commit/')) openDecision(keys, key, bytes)
+  else if (key.startsWith('forget/')) openSigned(key, openObject(keys, ['forget'], key, bytes).plain)
+  else {
+    const type = CONTROL.find(({ pattern }) => pattern.test(key))?.type
+    if (type === undefined) throw new GranaryError('GRANARY_CORRUPT', `${key} is nothing a repository has`, { detail: { object: key } })
+    openObject(keys, [type], key, bytes)
+  }
+}

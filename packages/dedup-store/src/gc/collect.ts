@@ -1,0 +1,221 @@
+/**
+ * Garbage collection beside running writers and readers, without locks: claim, mark, tomb, wait or fence, mark again, del, delete.
+ * The order is the proof: docs/formats/repository.md, "Collection".
+ *
+ * @module
+ */
+import { GranaryError } from '@granary/core'
+import type { AbortOptions } from '@granary/core'
+import { openIndex } from '../backup.ts'
+import { sealJson } from '../format/sealed-object.ts'
+import { mergeIndex } from '../index/merge-index.ts'
+import type { Repository } from '../repository.ts'
+import type { RepositoryContext } from '../sessions/context.ts'
+import { fence, readDecision } from '../sessions/decisions.ts'
+import { isAlive, startHeartbeat } from '../sessions/heartbeat.ts'
+import type { Heartbeat } from '../sessions/heartbeat.ts'
+import { isSessionAlive, listSessions, withdrawSession } from '../sessions/session-registry.ts'
+import { sweepTemporaries } from '../sessions/sweep.ts'
+import { gcKey, readGcState } from './gc-state.ts'
+import type { Del, GcState, Tomb } from './gc-state.ts'
+import { planCollection, rescue } from './plan.ts'
+import type { CollectionPlan } from './plan.ts'
+import { FULL_PROTOCOL } from './protocol.ts'
+import type { CollectionProtocol } from './protocol.ts'
+import { repack } from './repack.ts'
+
+export interface CollectOptions extends AbortOptions {
+  /** Says what would go and changes nothing. @default false */
+  readonly dryRun?: boolean
+  /** Packs with a smaller share of live bytes than this are rewritten, 0 to 1; 0 for never. @default 0.5 */
+  readonly repackBelow?: number
+  /** Called when collection waits for a session. */
+  readonly onWait?: (sid: string) => void
+}
+
+export interface CollectReport {
+  /** Number of this collection; 0 for a dry run. */
+  readonly number: number
+  readonly packs: number
+  /** Packs that went (or would), and their bytes. */
+  readonly deletedPacks: number
+  readonly deletedBytes: number
+  /** Live bytes copied out of half-dead packs. */
+  readonly repackedBytes: number
+  /** Packs that a session took into use while collection ran. */
+  readonly rescuedPacks: number
+  readonly fencedSessions: readonly string[]
+}
+
+/** How often a session that is waited for is looked at. */
+const POLLS_PER_LIFE = 60
+
+/**
+ * Collects what no snapshot and no reader needs.
+ *
+ * @throws GranaryError `GRANARY_LOCKED` when another collection runs; `GRANARY_CORRUPT` when what is live can't be known
+ */
+export const collect = async (repository: Repository, options: CollectOptions = {}): Promise<CollectReport> =>
+  await collectBy(FULL_PROTOCOL, repository, options)
+
+/** Collection by a given protocol. */
+export const collectBy = async (
+  protocol: CollectionProtocol,
+  repository: Repository,
+  options: CollectOptions = {},
+): Promise<CollectReport> => {
+  const { context } = repository
+  const { signal, repackBelow = 0.5 } = options
+  if (options.dryRun === true) return reportOf(0, await planCollection(repository, { repackBelow, signal }), { repackedBytes: 0 })
+
+  const { number, before, heartbeat } = await claim(context, signal)
+  await using _ = heartbeat
+  let isDecided = false
+  try {
+    const plan = await planCollection(repository, { repackBelow, signal })
+    const repackedBytes = await repack(repository, plan, { signal })
+    const doomed = [...plan.dead, ...plan.halfDead].map(pack => pack.key)
+    await putOnce(context, number, 'tomb', { packs: doomed } satisfies Tomb, signal)
+    const fencedSessions = await settleSessions(context, protocol, options)
+    const rescued = protocol.marksTwice ? await rescue(repository, plan, new Set(doomed), { protocol, signal }) : new Set<string>()
+    const deleted = doomed.filter(key => !rescued.has(key))
+    await decide(repository, number, { deleted, before }, signal)
+    isDecided = true
+    await clean(repository, plan, { deleted: [...before.deleted, ...deleted], signal })
+    return reportOf(number, plan, { repackedBytes, rescued, fencedSessions })
+  } catch (error) {
+    if (!isDecided) await abandon(context, number).catch(() => undefined) // The next one does it, if we can't.
+    throw error
+  }
+}
+
+const reportOf = (
+  number: number,
+  plan: CollectionPlan,
+  { repackedBytes, rescued = new Set(), fencedSessions = [] }: { repackedBytes: number; rescued?: ReadonlySet<string>; fencedSessions?: readonly string[] },
+): CollectReport => {
+  const gone = [...plan.dead, ...plan.halfDead].filter(pack => !rescued.has(pack.key))
+  return {
+    number,
+    packs: plan.packs,
+    deletedPacks: gone.length,
+    deletedBytes: gone.reduce((sum, pack) => sum + pack.sizeBytes, 0),
+    repackedBytes,
+    rescuedPacks: rescued.size,
+    fencedSessions,
+  }
+}
+
+interface Claim {
+  readonly number: number
+  readonly before: GcState
+  readonly heartbeat: Heartbeat
+}
+
+const heartbeatOf = (number: number): { key: string; type: 'heartbeat'; name: string } => ({
+  key: gcKey(number, 'hb'),
+  type: 'heartbeat',
+  name: `gc-${number}`,
+})
+
+/** Takes the next number, alive from the start. A collection whose process is gone is given up first. */
+const claim = async (context: RepositoryContext, signal: AbortSignal | undefined): Promise<Claim> => {
+  const last = await readGcState(context, { signal })
+  if (last.number > 0 && last.del === undefined) {
+    if (await isAlive(context, { ...heartbeatOf(last.number), sinceMs: 0 })) throw running(last.number)
+    await abandon(context, last.number)
+  }
+  const before = await readGcState(context, { signal })
+  const number = before.number + 1
+  const heartbeat = await startHeartbeat(context, heartbeatOf(number))
+  try {
+    const key = gcKey(number, 'claim')
+    const body = sealJson(context.keys, 'claim', key, { timeMs: context.clock.now() })
+    const outcome = await context.backend.put(key, body, { ifAbsent: true, owner: `gc-${number}`, signal })
+    if (outcome === 'exists') throw running(number)
+    return { number, before, heartbeat }
+  } catch (error) {
+    await heartbeat[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+const running = (number: number): GranaryError =>
+  new GranaryError('GRANARY_LOCKED', `collection ${number} is running already`, {
+    detail: { number },
+    retryable: true,
+    hint: 'wait for it to end; if its machine has died, it is given up after its time to live',
+  })
+
+const abandon = async (context: RepositoryContext, number: number): Promise<void> => {
+  const key = gcKey(number, 'del')
+  const del: Del = { isAbandoned: true, packs: [], excluded: [] }
+  await context.backend.put(key, sealJson(context.keys, 'del', key, del), { ifAbsent: true, owner: `gc-${number}` })
+}
+
+/** @throws GranaryError `GRANARY_LOCKED` when somebody gave this collection up */
+const putOnce = async (
+  context: RepositoryContext,
+  number: number,
+  part: 'tomb' | 'del',
+  value: Tomb | Del,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const key = gcKey(number, part)
+  const outcome = await context.backend.put(key, sealJson(context.keys, part, key, value), { ifAbsent: true, owner: `gc-${number}`, signal })
+  if (outcome === 'stored') return
+  throw new GranaryError('GRANARY_LOCKED', `collection ${number} was given up by another one`, { detail: { number }, retryable: true })
+}
+
+/** Waits until every session that was undecided when the tomb was put is decided; fences those that are gone. */
+const settleSessions = async (
+  context: RepositoryContext,
+  protocol: CollectionProtocol,
+  { signal, onWait }: CollectOptions,
+): Promise<string[]> => {
+  const fenced: string[] = []
+  if (!protocol.waits) return fenced
+  for (const sid of await listSessions(context, { signal })) {
+    let isTold = false
+    while ((await readDecision(context, sid, { signal })) === undefined) {
+      if (!(await isSessionAlive(context, sid))) {
+        if (!protocol.fences) break
+        if ((await fence(context, sid, { signal })).kind === 'fence') fenced.push(sid)
+        break
+      }
+      if (!isTold) onWait?.(sid)
+      isTold = true
+      await context.clock.sleep(context.timeToLiveMs / POLLS_PER_LIFE, signal)
+    }
+  }
+  return fenced
+}
+
+/** Puts `del`: from here on the packs are gone for everybody. */
+const decide = async (
+  repository: Repository,
+  number: number,
+  { deleted, before }: { deleted: readonly string[]; before: GcState },
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const { context } = repository
+  const index = await openIndex(repository, { signal })
+  const named = await index.namedPacks({ signal })
+  const excluded = [...before.deleted].filter(key => named.has(key))
+  await context.backend.sync({ signal }) // What this decision rests on must not come undone after it.
+  await putOnce(context, number, 'del', { isAbandoned: false, packs: deleted, excluded }, signal)
+}
+
+/** Deletes, and tidies up what is of no use to anybody. */
+const clean = async (
+  repository: Repository,
+  plan: CollectionPlan,
+  { deleted, signal }: { deleted: readonly string[]; signal: AbortSignal | undefined },
+): Promise<void> => {
+  const { context } = repository
+  for (const key of deleted) await context.backend.delete(key, { signal })
+  await context.backend.sync({ signal })
+  await mergeIndex(repository, { force: deleted.length > 0, signal })
+  for (const sid of plan.decided) await withdrawSession(context, sid)
+  await sweepTemporaries(context, { signal })
+}

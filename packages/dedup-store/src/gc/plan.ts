@@ -1,0 +1,114 @@
+/** What a collection would take: the first mark, and the second one that rescues. @module */
+import type { AbortOptions } from '@granary/core'
+import { openIndex } from '../backup.ts'
+import { packOfKey } from '../format/ids.ts'
+import type { RepositoryIndex } from '../index/repository-index.ts'
+import { createBlobReader } from '../reader/blob-reader.ts'
+import type { BlobReader } from '../reader/blob-reader.ts'
+import type { Repository } from '../repository.ts'
+import { listPinned } from '../sessions/pins.ts'
+import { listDecisions, listForgotten } from '../sessions/snapshots.ts'
+import { readGcState } from './gc-state.ts'
+import { LiveSet } from './live-set.ts'
+import { markSnapshot } from './mark.ts'
+import type { CollectionProtocol } from './protocol.ts'
+
+export interface DoomedPack {
+  readonly key: string
+  readonly sizeBytes: number
+}
+
+export interface CollectionPlan {
+  /** Packs of decided sessions. */
+  readonly packs: number
+  /** Without a live blob. */
+  readonly dead: readonly DoomedPack[]
+  /** Whose live blobs are worth copying elsewhere. */
+  readonly halfDead: readonly DoomedPack[]
+  readonly live: LiveSet
+  /** Sessions that were decided when the plan was made; what they committed was marked. */
+  readonly decided: ReadonlySet<string>
+  readonly index: RepositoryIndex
+  readonly blobs: BlobReader
+}
+
+/**
+ * Marks from all snapshots and readers, then looks which packs are left. Decisions are listed before forgets, forgets before
+ * pins and those before packs: what appears meanwhile is only ever kept too long.
+ *
+ * @throws GranaryError `GRANARY_CORRUPT` when something live is missing
+ */
+export const planCollection = async (
+  repository: Repository,
+  { repackBelow, signal }: AbortOptions & { readonly repackBelow: number },
+): Promise<CollectionPlan> => {
+  const { context } = repository
+  const decided = new Set<string>()
+  const snapshots = []
+  for await (const { sid, decision } of listDecisions(context, { signal })) {
+    decided.add(sid)
+    if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot') snapshots.push({ sid, manifest: decision.manifest })
+  }
+  const forgotten = await listForgotten(context, { signal })
+  const pinned = await listPinned(context, { signal })
+  const index = await openIndex(repository, { signal })
+  const blobs = createBlobReader(context.backend, context.keys, index)
+  const live = new LiveSet()
+  for (const { sid, manifest } of snapshots) {
+    if (forgotten.has(sid) && !pinned.has(sid)) continue
+    await markSnapshot(
+      { index, blobs },
+      sid,
+      manifest,
+      places => places.map(({ pack, ordinal }) => live.mark(pack, ordinal)).some(Boolean),
+      { signal },
+    )
+  }
+  const { deleted } = await readGcState(context, { signal })
+  const dead: DoomedPack[] = []
+  const halfDead: DoomedPack[] = []
+  let packs = 0
+  for await (const { key, sizeBytes } of context.backend.list('packs/', { signal })) {
+    const name = packOfKey(key)
+    if (name === undefined || !decided.has(name.sid) || deleted.has(key)) continue
+    packs++
+    const mark = live.packOf(key)
+    if (mark === undefined) dead.push({ key, sizeBytes })
+    else if (mark.liveBytes < mark.blobBytes * repackBelow) halfDead.push({ key, sizeBytes })
+  }
+  return { packs, dead, halfDead, live, decided, index, blobs }
+}
+
+/**
+ * The second mark: from every commit absent from the first, forgotten or not. What only doomed packs hold rescues them.
+ *
+ * @returns the packs that must stay
+ */
+export const rescue = async (
+  repository: Repository,
+  plan: CollectionPlan,
+  doomed: ReadonlySet<string>,
+  { protocol, signal }: AbortOptions & { readonly protocol: CollectionProtocol },
+): Promise<Set<string>> => {
+  const { context } = repository
+  const rescued = new Set<string>()
+  const forgotten = await listForgotten(context, { signal })
+  const index = await openIndex(repository, { signal })
+  const blobs = createBlobReader(context.backend, context.keys, index)
+  const seen = new LiveSet()
+  for await (const { sid, decision } of listDecisions(context, { signal })) {
+    if (plan.decided.has(sid) || decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
+    if (forgotten.has(sid) && !protocol.marksForgotten) continue
+    await markSnapshot(
+      { index, blobs },
+      sid,
+      decision.manifest,
+      places => {
+        if (places.every(({ pack }) => doomed.has(pack.key))) for (const { pack } of places) rescued.add(pack.key)
+        return places.map(({ pack, ordinal }) => seen.mark(pack, ordinal)).some(Boolean)
+      },
+      { signal },
+    )
+  }
+  return rescued
+}

@@ -78,7 +78,7 @@ export async function* recutWindow(options: RecutOptions): AsyncGenerator<Window
   const window = new WindowReader(options, plan)
   let next = 0
   for (let changed = nextChanged(runs, 0); changed < runs.length; changed = nextChanged(runs, next)) {
-    const restart = Math.max(next, (runs[changed] as ParentRun).restart)
+    const { restart } = runs[changed] as ParentRun
     while (next < restart) yield* parentPieces.of(runs[next++] as ParentRun)
     window.restart(runs[next] as ParentRun)
     do {

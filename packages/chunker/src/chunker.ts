@@ -47,8 +47,8 @@ export const createChunker = (parameters: ChunkerParameters, secret: Bytes, opti
   const sizes = readChunkerParameters(parameters)
   const arena = options.arena ?? new Arena(chunkerArenaBytes(sizes))
   const strategy = strategies[sizes.strategy]
-  const { openCutter } = strategy.open(sizes, secret, arena)
-  const whole = openCutter()
+  const opened = strategy.open(sizes, secret, arena)
+  const whole = opened.openCutter()
   const cuts = new CutList()
   let copy: ArenaSlice | undefined
 
@@ -65,7 +65,7 @@ export const createChunker = (parameters: ChunkerParameters, secret: Bytes, opti
     parameters: sizes,
     arena,
     maxPendingBytes: strategy.maxPendingBytes(sizes),
-    openCutter,
+    openCutter: () => opened.openCutter(),
     cutWindow(pointer, length) {
       checkInside(arena, pointer, length)
       return cutSteps(length, Math.max(length, 1), offset => whole.push(pointer + offset, length))

@@ -26,12 +26,13 @@ export const parseChunker = (text: string): ChunkerParameters => {
   const [, name = '', count, unit] = match ?? []
   if (!isStrategyName(name))
     throw invalid(text, `expected ${Object.keys(strategies).join(', ')} with a size, such as grid:128k`)
-  const { sizes, parametersOf } = strategies[name]
+  const row = strategies[name]
+  const { sizes } = row
   const size = count === undefined ? sizes.normal : Number(count) * UNITS[unit as keyof typeof UNITS]
   if (!isPowerOfTwo(size) || size < sizes.least || size > sizes.most) {
     throw invalid(text, `expected a power of two from ${short(sizes.least)} to ${short(sizes.most)}`)
   }
-  return { strategy: name, ...parametersOf(size) }
+  return { strategy: name, ...row.parametersOf(size) }
 }
 
 /** The short form, such as `grid:128k`; `parseChunker` reads it. */
@@ -46,9 +47,10 @@ export const formatChunker = ({ strategy, averageBytes }: ChunkerParameters): st
 export const readChunkerParameters = (value: unknown): ChunkerParameters => {
   const { strategy, averageBytes } = (value ?? {}) as Partial<Record<keyof ChunkerParameters, unknown>>
   if (typeof strategy === 'string' && isStrategyName(strategy) && typeof averageBytes === 'number') {
-    const { sizes, parametersOf } = strategies[strategy]
+    const row = strategies[strategy]
+    const { sizes } = row
     const isListed = isPowerOfTwo(averageBytes) && averageBytes >= sizes.least && averageBytes <= sizes.most
-    const expected: ChunkerParameters = { strategy, ...parametersOf(averageBytes) }
+    const expected: ChunkerParameters = { strategy, ...row.parametersOf(averageBytes) }
     if (isListed && isSameChunker(expected, value as ChunkerParameters)) return expected
   }
   throw new GranaryError('GRANARY_UNSUPPORTED', `chunker parameters unknown to this version: ${brief(value)}`, {
@@ -64,7 +66,8 @@ export const isSameChunker = (a: ChunkerParameters, b: ChunkerParameters): boole
   a.averageBytes === b.averageBytes &&
   a.maxBytes === b.maxBytes
 
-const isPowerOfTwo = (value: number): boolean => Number.isInteger(Math.log2(value))
+const isPowerOfTwo = (value: number): boolean =>
+  value > 0 && value < 2 ** 31 && (value & (value - 1)) === 0 && Number.isInteger(value)
 
 const short = (bytes: number): string => (bytes % UNITS.m === 0 ? `${bytes / UNITS.m}m` : `${bytes / UNITS.k}k`)
 

@@ -26,11 +26,12 @@ const HELD_ZEROS_BYTES = (ZERO_RUN_BLOCKS - 1) * BLOCK_BYTES
 /** Below the average a chunk ends after one byte in 2^(bits + 2), above it after one in 2^(bits - 2). */
 const NORMALISATION_BITS = 2
 
-interface GearKernel {
+/** What the kernel of assembly/gear.ts offers. Pointers are addresses in the arena. */
+export interface GearKernel {
   scanGear(source: number, length: number, table: number, bits: number, state: number): number
 }
 
-const openGearKernel = compileKernel<GearKernel>(wasmBase64)
+export const openGearKernel: (arena: Arena) => GearKernel = compileKernel<GearKernel>(wasmBase64)
 
 /** Finds where chunks end in a stretch of data that comes in parts. */
 class GearScanner {

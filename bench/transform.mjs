@@ -1,0 +1,251 @@
+// How fast are hashing, compression and sealing, against the native tool of each in the same run?
+//   node bench/transform.mjs [--json] [--file PATH] [--mib N] [--rounds N]
+// Blocks are 128 KiB and are walked over N MiB (default 32), so that they come from memory and not from the cache. The
+// file (default: the node executable) fills the compression input. Figures are MB per CPU second, the best of the rounds;
+// the rounds of all candidates take turns, so that a busy machine slows them alike. Needs built packages; b3sum and gcc with
+// liblz4-dev for the comparisons, which are left out by name where they are missing.
+import { execFileSync } from 'node:child_process'
+import { createCipheriv, randomBytes } from 'node:crypto'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Arena } from '@granary/core'
+import * as transform from '@granary/transform'
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    file: { type: 'string', default: process.execPath },
+    mib: { type: 'string', default: '32' },
+    rounds: { type: 'string', default: '5' },
+  },
+})
+const BLOCK_BYTES = 128 * 1024
+const lengthBytes = Number(values.mib) * 2 ** 20
+const rounds = Number(values.rounds)
+const folder = mkdtempSync(join(tmpdir(), 'granary-bench-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+
+// Both inputs lie in one arena, where the data path has its blocks.
+const arena = new Arena(2 * lengthBytes + 64 * 2 ** 20)
+const data = arena.allocate(lengthBytes).bytes
+const noise = arena.allocate(lengthBytes).bytes
+fill(data, values.file)
+for (let at = 0; at < lengthBytes; at += BLOCK_BYTES) noise.set(randomBytes(BLOCK_BYTES), at)
+
+const blocksOf = bytes =>
+  Array.from({ length: bytes.length / BLOCK_BYTES }, (_, i) => bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES))
+
+const groups = [
+  ...(await hashGroup()),
+  ...lz4Groups(),
+  zstdGroup('zstd, data', data),
+  zstdGroup('zstd, random', noise),
+  suiteGroup(),
+]
+for (const { name, candidates } of groups) {
+  const best = candidates.map(() => 0)
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, { run }] of candidates.entries()) best[i] = Math.max(best[i], await run())
+  }
+  const limit = best[candidates.findIndex(({ isLimit }) => isLimit)]
+  if (!values.json) console.log(`\n${name}`)
+  for (const [i, { name: candidate, note = '' }] of candidates.entries()) {
+    const ratio = limit === undefined ? undefined : best[i] / limit
+    const line = { bench: 'transform', group: name, candidate, megabytesPerCpuSecond: Math.round(best[i]), ratio, note }
+    if (values.json) console.log(JSON.stringify(line))
+    else {
+      const ratioText = ratio === undefined ? '' : ratio.toFixed(2)
+      console.log(`  ${candidate.padEnd(34)}${String(line.megabytesPerCpuSecond).padStart(7)} MB/s ${ratioText.padStart(6)}  ${note}`)
+    }
+  }
+}
+
+/** A candidate that runs in this process: `work` once over every block, yielding once per 4 MiB as workers do. */
+function here(name, bytes, work, facts = {}) {
+  const blocks = blocksOf(bytes)
+  const run = async () => {
+    const from = process.cpuUsage()
+    for (const [i, block] of blocks.entries()) {
+      work(block, i)
+      if (i % 32 === 31) await setImmediate()
+    }
+    const { user, system } = process.cpuUsage(from)
+    return bytes.length / (user + system)
+  }
+  return { name, run, ...facts }
+}
+
+async function hashGroup() {
+  const key = randomBytes(32)
+  const native = transform.loadBlake3Native()
+  const candidates = []
+  const file = join(folder, 'noise')
+  writeFileSync(file, noise)
+  const files = Array.from({ length: 8 }, () => file)
+  const command = `TIMEFORMAT='%U %S'; time b3sum --num-threads 1 --no-mmap ${files.join(' ')} > /dev/null`
+  const b3sum = () => {
+    const out = execFileSync('bash', ['-c', `{ ${command}; } 2>&1`], { encoding: 'utf8' })
+    const [user, system] = out.trim().split(' ').map(Number)
+    return (files.length * noise.length) / (user + system) / 1e6
+  }
+  if (works(b3sum)) candidates.push({ name: 'b3sum, one thread', run: async () => b3sum(), isLimit: true })
+  else missing('b3sum')
+  if (native) {
+    const hasher = transform.createKeyedHasher(key, native)
+    candidates.push(here('keyed, native', noise, block => hasher.digest(block)))
+  }
+  const wasm = transform.createKeyedHasher(key, transform.createBlake3Wasm(arena))
+  candidates.push(here('keyed, WebAssembly, in the arena', noise, block => wasm.digest(block)))
+  return [{ name: 'BLAKE3, 128 KiB messages', candidates }]
+}
+
+function lz4Groups() {
+  const program = compileLz4()
+  return [
+    ['LZ4, data', data],
+    ['LZ4, random', noise],
+  ].map(([name, bytes]) => {
+    const compressor = transform.createCompressor({ name: 'lz4' }, { arena, maxBlockBytes: BLOCK_BYTES })
+    const compressed = blocksOf(bytes).map(block => {
+      const { id, bytes: kept } = compressor.compress(block)
+      return { id, bytes: kept.slice() }
+    })
+    const stored = compressed.reduce((sum, { bytes: kept }) => sum + kept.length, 0)
+    const candidates = [
+      here('compress, WebAssembly', bytes, block => compressor.compress(block), { note: percent(stored, bytes.length) }),
+      here('decompress, WebAssembly', bytes, (_, i) =>
+        transform.decompress(compressed[i].id, compressed[i].bytes, BLOCK_BYTES),
+      ),
+    ]
+    if (program) {
+      const input = join(folder, name.replaceAll(/\W+/g, '-'))
+      writeFileSync(input, bytes)
+      const native = operation => {
+        const [cpu, total] = execFileSync(program, [operation, input], { encoding: 'utf8' }).split(' ').map(Number)
+        return { rate: bytes.length / cpu / 1e6, total }
+      }
+      const note = percent(native('compress').total, bytes.length)
+      candidates.unshift({ name: 'compress, liblz4', run: async () => native('compress').rate, isLimit: true, note })
+      candidates.push({ name: 'decompress, liblz4', run: async () => native('decompress').rate })
+    }
+    return { name, candidates }
+  })
+}
+
+function zstdGroup(name, bytes) {
+  const { node, native, wasm } = transform.loadZstdEngines()
+  const candidates = []
+  for (const engine of [node, native, wasm].filter(Boolean)) {
+    for (const level of engine === wasm ? [1, 3] : [1, 3, 9]) {
+      const compressor = transform.createCompressor({ name: 'zstd', level }, { zstd: engine })
+      const stored = blocksOf(bytes).reduce((sum, block) => sum + compressor.compress(block).bytes.length, 0)
+      const note = percent(stored, bytes.length)
+      candidates.push(here(`${engine.name}, level ${level}`, bytes, block => compressor.compress(block), { note }))
+    }
+  }
+  return { name, candidates }
+}
+
+function suiteGroup() {
+  const candidates = []
+  const target = arena.allocate(BLOCK_BYTES + 16).bytes
+  const associated = randomBytes(64)
+  const gcm = createCipheriv('aes-256-gcm', randomBytes(32), randomBytes(12))
+  const limit = here('node:crypto, one AES-256-GCM message', noise, block => {
+    for (let at = 0; at < block.length; at += 32_768) gcm.update(block.subarray(at, at + 32_768))
+  })
+  candidates.push({ ...limit, isLimit: true })
+  for (const suite of transform.suites) {
+    const keys = { encryption: randomBytes(suite.keyBytes), mac: randomBytes(32) }
+    const sealer = suite.open(keys)
+    let ordinal = 0
+    candidates.push(
+      here(`${suite.name}, sealInto`, noise, block => sealer.sealInto(ordinal++, associated, block, target)),
+      here(`${suite.name}, seal`, noise, block => sealer.seal(ordinal++, associated, block)),
+    )
+    const sealed = suite.open(keys).seal(0, associated, noise.subarray(0, BLOCK_BYTES))
+    candidates.push(here(`${suite.name}, open`, noise, () => sealer.open(0, associated, sealed)))
+  }
+  return { name: 'Suites, 128 KiB messages', candidates }
+}
+
+function fill(bytes, path) {
+  const file = openSync(path)
+  for (let at = 0; at < bytes.length; ) {
+    const read = readSync(file, bytes, at, bytes.length - at, null)
+    if (read === 0) {
+      // A short file is repeated; LZ4's window is far shorter than any file worth measuring.
+      bytes.copyWithin(at, 0, Math.min(at, bytes.length - at))
+      at += Math.min(at, bytes.length - at)
+    }
+    at += read
+  }
+  closeSync(file)
+}
+
+/** liblz4 over a file in blocks of 128 KiB: prints CPU seconds and stored bytes. */
+function compileLz4() {
+  const source = join(folder, 'lz4.c')
+  writeFileSync(
+    source,
+    `#include <lz4.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#define BLOCK ${BLOCK_BYTES}
+int main(int argc, char **argv) {
+  FILE *file = fopen(argv[2], "rb");
+  fseek(file, 0, SEEK_END);
+  long length = ftell(file);
+  rewind(file);
+  char *in = malloc(length), *out = malloc(length), *back = malloc(BLOCK);
+  int *sizes = malloc(sizeof(int) * (length / BLOCK));
+  if (argc < 3 || fread(in, 1, length, file) != (size_t)length) return 1;
+  memset(out, 1, length);
+  const int capacity = BLOCK - BLOCK / 32;
+  long total = 0;
+  clock_t from = clock();
+  for (long at = 0; at < length; at += BLOCK) {
+    int size = LZ4_compress_default(in + at, out + at, BLOCK, capacity);
+    sizes[at / BLOCK] = size;
+    total += size > 0 ? size : BLOCK;
+  }
+  clock_t to = clock();
+  if (!strcmp(argv[1], "decompress")) {
+    from = clock();
+    for (long at = 0; at < length; at += BLOCK) {
+      if (sizes[at / BLOCK] > 0) LZ4_decompress_safe(out + at, back, sizes[at / BLOCK], BLOCK);
+      else memcpy(back, in + at, BLOCK);
+    }
+    to = clock();
+  }
+  printf("%f %ld\\n", (double)(to - from) / CLOCKS_PER_SEC, total);
+}
+`,
+  )
+  const program = join(folder, 'lz4')
+  const built = works(() => execFileSync('gcc', ['-O3', source, '-o', program, '-llz4'], { stdio: 'ignore' }))
+  if (!built) missing('gcc with liblz4')
+  return built ? program : undefined
+}
+
+function works(attempt) {
+  try {
+    attempt()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function missing(name) {
+  console.error(`${name} is missing here: its comparison is left out`)
+}
+
+function percent(part, whole) {
+  return `stored ${((100 * part) / whole).toFixed(1)} %`
+}

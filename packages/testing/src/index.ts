@@ -1,6 +1,9 @@
 /** Contracts, byte generators and fault-injecting wrappers for Granary's own tests. @module */
 export type { BackendContractOptions } from './backend.contract.ts'
 export { backendContract } from './backend.contract.ts'
+export type { CrashFileSystem, CrashFileSystemOptions, CrashProcess } from './crash-fs.ts'
+export { crashFileSystem } from './crash-fs.ts'
+export type { CrashOperation } from './crash-fs-state.ts'
 export type { DiskReaderContractOptions } from './disk-reader.contract.ts'
 export { diskReaderContract } from './disk-reader.contract.ts'
 export type { DiskWriterContractOptions } from './disk-writer.contract.ts'

@@ -1,1 +1,15 @@
-export {}
+/** qcow2 images as disks. @module */
+export type { RandomFile, WritableFile } from './random-file.ts'
+export { memoryFile } from './random-file.ts'
+export { createFile, openFileToRead, openFileToWrite } from './node-file.ts'
+export type { FileReference, ResolveReference, ResolvedReference } from './references.ts'
+export { refuseReferences } from './references.ts'
+export { filesInFolder } from './backing-policy.ts'
+export type { Qcow2Info } from './info.ts'
+export { readQcow2Info } from './info.ts'
+export type { OpenQcow2Options, Qcow2Disk } from './open.ts'
+export { openQcow2, openQcow2File } from './open.ts'
+export type { QemuMapEntry, QemuMapOptions } from './qemu-map.ts'
+export { mapLikeQemuImg } from './qemu-map.ts'
+export type { ZstdCodec } from './zstd-codec.ts'
+export { wasmZstdCodec } from './zstd-codec.ts'

@@ -1,6 +1,8 @@
 /** Opens an image, with the files it names where the caller allows them, as a disk. @module */
-import { checkRange } from '@granary/core'
-import type { DiskReader } from '@granary/core'
+import { GranaryError, checkRange } from '@granary/core'
+import type { DiskReader, ExtentOptions } from '@granary/core'
+import { bitmapRanges, readBitmaps } from './bitmaps.ts'
+import type { DirtyRange, Qcow2Bitmap } from './bitmaps.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { ClusterMap, readL1 } from './cluster-map.ts'
 import { entryFormat } from './cluster-runs.ts'
@@ -18,6 +20,9 @@ import { openFileToRead } from './node-file.ts'
 import type { RandomFile } from './random-file.ts'
 import { extendChain, openDataFile, refuseReferences, resolvedDisk } from './references.ts'
 import type { Chain, ResolveReference } from './references.ts'
+import { findSnapshot, readSnapshots } from './snapshots.ts'
+import type { Qcow2Snapshot } from './snapshots.ts'
+import { withDirty } from './dirty-extents.ts'
 import type { ZstdCodec } from './zstd-codec.ts'
 
 export interface OpenQcow2Options {
@@ -29,6 +34,10 @@ export interface OpenQcow2Options {
   readonly location?: string
   /** Most bytes of L2 tables kept, and of decompressed clusters, for the image itself; a quarter for each one below. @default 8 MiB */
   readonly cacheBytes?: number
+  /** The internal snapshot of this id or name instead of the active disk. */
+  readonly snapshot?: string
+  /** The bitmap that `extents()` takes `dirty` from. */
+  readonly bitmap?: string
   /** @default the best on this machine */
   readonly zstd?: ZstdCodec
 }
@@ -36,6 +45,23 @@ export interface OpenQcow2Options {
 /** A qcow2 image as a disk. */
 export interface Qcow2Disk extends DiskReader {
   info(): Qcow2Info
+  /** @throws GranaryError `GRANARY_CORRUPT` when the table is damaged */
+  snapshots(): Promise<Qcow2Snapshot[]>
+  /** @throws GranaryError `GRANARY_CORRUPT` when the directory is damaged */
+  bitmaps(): Promise<Qcow2Bitmap[]>
+  /**
+   * A snapshot as a disk of its own, good for as long as this one is open.
+   *
+   * @param snapshot its id, or else its name
+   * @throws GranaryError `GRANARY_NOT_FOUND`, or `GRANARY_CORRUPT` when its table is damaged
+   */
+  openSnapshot(snapshot: string): Promise<DiskReader>
+  /**
+   * The ranges of the active disk that a bitmap calls changed or not.
+   *
+   * @throws GranaryError `GRANARY_NOT_FOUND`; `GRANARY_CORRUPT` when it is in use or damaged
+   */
+  dirtyRanges(bitmap: string, options?: ExtentOptions): AsyncIterable<DirtyRange>
 }
 
 const DEFAULT_CACHE_BYTES = 8 * 1024 * 1024
@@ -77,8 +103,7 @@ const openInChain = async (file: RandomFile, options: OpenQcow2Options, chain: C
       isLenient,
       cacheBytes: cacheBytes(options, chain),
     }
-    const layer = await openLayer(image, header.l1, header.sizeBytes)
-    return { ...layerDisk(layer, close), info: () => infoOf(header) }
+    return await imageDisk(image, options, close)
   } catch (error) {
     await close()
     throw error
@@ -121,7 +146,7 @@ const openBacking = async (
     from: options.location,
   })
   if ('disk' in resolved || resolved.format === 'raw') return resolvedDisk(resolved)
-  const { location: _ofOverlay, ...inherited } = options
+  const { location: _location, snapshot: _snapshot, bitmap: _bitmap, ...inherited } = options
   const location = resolved.location === undefined ? {} : { location: resolved.location }
   return await openInChain(resolved.file, { ...inherited, ...location }, chain)
 }
@@ -136,6 +161,45 @@ interface Image {
   readonly isLenient: boolean
   readonly cacheBytes: number
 }
+
+const imageDisk = async (image: Image, options: OpenQcow2Options, close: () => Promise<void>): Promise<Qcow2Disk> => {
+  const { header, file } = image
+  const openSnapshot = async (wanted: string): Promise<Layer> => {
+    const entry = findSnapshot(await readSnapshots(file, header), wanted)
+    if (entry === undefined) throw notFound('snapshot', wanted)
+    return await openLayer(image, entry.l1, entry.snapshot.sizeBytes)
+  }
+  const dirtyRanges: Qcow2Disk['dirtyRanges'] = async function* (name, range = {}) {
+    const { offset = 0, length = header.sizeBytes - offset, signal } = range
+    checkRange(offset, length, header.sizeBytes)
+    const entry = (await readBitmaps(file, header)).find(({ bitmap }) => bitmap.name === name)
+    if (entry === undefined) throw notFound('bitmap', name)
+    yield* bitmapRanges(file, header, entry, offset, offset + length, signal)
+  }
+  const { snapshot, bitmap } = options
+  if (snapshot !== undefined && bitmap !== undefined)
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'a bitmap tells of the active disk, not of a snapshot')
+  if (bitmap !== undefined) for await (const _ of dirtyRanges(bitmap, { length: 0 }));
+  const layer =
+    snapshot === undefined ? await openLayer(image, header.l1, header.sizeBytes) : await openSnapshot(snapshot)
+  const disk = layerDisk(layer, close)
+  return {
+    ...disk,
+    ...(bitmap === undefined
+      ? {}
+      : { extents: (range?: ExtentOptions) => withDirty(disk.extents(range), dirtyRanges(bitmap, range)) }),
+    info: () => infoOf(header),
+    snapshots: async () => (await readSnapshots(file, header)).map(entry => entry.snapshot),
+    bitmaps: async () => (await readBitmaps(file, header)).map(entry => entry.bitmap),
+    openSnapshot: async wanted => layerDisk(await openSnapshot(wanted), async () => {}),
+    dirtyRanges,
+  }
+}
+
+const notFound = (kind: 'snapshot' | 'bitmap', name: string): GranaryError =>
+  new GranaryError('GRANARY_NOT_FOUND', `qcow2: the image has no ${kind} ${JSON.stringify(name)}`, {
+    detail: { [kind]: name },
+  })
 
 const openLayer = async (image: Image, l1: TablePlace, sizeBytes: number): Promise<Layer> => {
   const { header, file, dataFile, backing, decompress, isLenient, cacheBytes } = image

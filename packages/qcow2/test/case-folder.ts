@@ -49,8 +49,8 @@ export const unpackCases = (): CaseFolder => {
   }
 }
 
-/** sha256 of the whole content, read in pieces of an odd size. */
-export const sha256Of = async (disk: DiskReader): Promise<string> => {
+/** sha256 of the whole content, read in pieces of an odd size, and of zeros up to `paddedBytes`. */
+export const sha256Of = async (disk: DiskReader, paddedBytes = 0): Promise<string> => {
   const hash = createHash('sha256')
   const piece = new Uint8Array(300_032)
   for (let at = 0; at < disk.sizeBytes; at += piece.length) {
@@ -58,6 +58,7 @@ export const sha256Of = async (disk: DiskReader): Promise<string> => {
     await disk.read(at, part)
     hash.update(part)
   }
+  if (paddedBytes > disk.sizeBytes) hash.update(new Uint8Array(paddedBytes - disk.sizeBytes))
   return hash.digest('hex')
 }
 

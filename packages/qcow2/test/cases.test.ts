@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { isGranaryError } from '@granary/core'
 import type { DiskReader } from '@granary/core'
-import { filesInFolder, mapLikeQemuImg, openQcow2File } from '../src/index.ts'
+import { filesInFolder, mapLikeQemuImg, openFileToRead, openQcow2File, readQcow2Info } from '../src/index.ts'
 import type { OpenQcow2Options, QemuMapEntry } from '../src/index.ts'
 import { collect, inFolderOf, noCases, sha256Of, unpackCases } from './case-folder.ts'
 import type { Case, CaseFolder } from './case-folder.ts'
@@ -64,6 +64,49 @@ const withoutFileHoles = (map: readonly QemuMapEntry[]): QemuMapEntry[] => {
   return joined
 }
 
+const readsSnapshots = async (t: Test, folder: CaseFolder, name: string): Promise<void> => {
+  const wanted = folder.json<{ name: string; size: number; sha256: string }[]>(name, 'snapshots.json')
+  const path = folder.path(name, 'i.qcow2')
+  const disk = await openQcow2File(path)
+  const listed = await disk.snapshots()
+  t.strictSame(
+    listed.map(snapshot => snapshot.name),
+    wanted.map(snapshot => snapshot.name),
+  )
+  for (const { name, sha256 } of wanted) {
+    const inside = await disk.openSnapshot(name)
+    const alone = await openQcow2File(path, { snapshot: name })
+    t.equal(inside.sizeBytes, listed.find(snapshot => snapshot.name === name)?.sizeBytes, 'its own size')
+    // qemu-img shows a snapshot in the size of the active disk.
+    for (const snapshot of [inside, alone]) t.equal(await sha256Of(snapshot, disk.sizeBytes), sha256, name)
+    await inside[Symbol.asyncDispose]()
+    await alone[Symbol.asyncDispose]()
+  }
+  await t.rejects(disk.openSnapshot('nobody'), { code: 'GRANARY_NOT_FOUND' })
+  await disk[Symbol.asyncDispose]()
+}
+
+const readsBitmaps = async (t: Test, folder: CaseFolder, name: string): Promise<void> => {
+  const wanted = folder.json<{ name: string; extents: { offset: number; length: number; type: number }[] }[]>(
+    name,
+    'bitmaps.json',
+  )
+  for (const { name: bitmap, extents } of wanted) {
+    const disk = await openQcow2File(folder.path(name, 'i.qcow2'), { bitmap })
+    t.ok((await disk.bitmaps()).some(({ name }) => name === bitmap))
+    const ranges = extents.map(({ offset, length, type }) => ({ offset, length, dirty: type === 1 }))
+    t.strictSame(await collect(disk.dirtyRanges(bitmap)), ranges, bitmap)
+    const marked = await collect(disk.extents({ offset: 1000, length: disk.sizeBytes - 3000 }))
+    const isRight = marked.every(({ offset, length, dirty }) =>
+      ranges.some(
+        range => range.dirty === dirty && range.offset <= offset && offset + length <= range.offset + range.length,
+      ),
+    )
+    t.ok(isRight && marked[0]?.offset === 1000, `extents marked by ${bitmap}`)
+    await disk[Symbol.asyncDispose]()
+  }
+}
+
 t.test('images with known content', { skip: noCases }, async t => {
   const folder = unpackCases()
   t.teardown(() => folder.remove())
@@ -81,4 +124,34 @@ t.test('images with known content', { skip: noCases }, async t => {
     } else await t.test(`${one.case}: read`, t => reads(t, folder, one))
   }
   t.ok(folder.cases.length > 100)
+
+  for (const name of ['snapshots', 'snapshots-resized'])
+    await t.test(`${name}: as disks`, t => readsSnapshots(t, folder, name))
+  for (const name of ['bitmaps', 'bitmaps-512']) await t.test(`${name}: as extents`, t => readsBitmaps(t, folder, name))
+
+  await t.test('bitmap-inuse: listed, not used', async t => {
+    const path = folder.path('bitmap-inuse', 'i.qcow2')
+    const disk = await openQcow2File(path)
+    const [bitmap] = await disk.bitmaps()
+    t.equal(bitmap?.isInUse, true)
+    await t.rejects(collect(disk.dirtyRanges(bitmap?.name ?? '')), { code: 'GRANARY_CORRUPT' })
+    await disk[Symbol.asyncDispose]()
+    await t.rejects(openQcow2File(path, { bitmap: bitmap?.name ?? '' }), { code: 'GRANARY_CORRUPT' })
+  })
+
+  await t.test('huge-sparse: mapped at once', async t => {
+    const disk = await openQcow2File(folder.path('huge-sparse', 'i.qcow2'))
+    const start = performance.now()
+    t.strictSame(await collect(mapLikeQemuImg(disk.extents())), folder.map('huge-sparse'))
+    t.comment(`8 TiB mapped in ${(performance.now() - start).toFixed(1)} ms`)
+    await disk[Symbol.asyncDispose]()
+  })
+
+  await t.test('luks: described, not read', async t => {
+    const path = folder.path('luks', 'i.qcow2')
+    const file = await openFileToRead(path)
+    t.equal((await readQcow2Info(file)).encryption, 'luks')
+    await file[Symbol.asyncDispose]?.()
+    await t.rejects(openQcow2File(path), { code: 'GRANARY_UNSUPPORTED', detail: { encryption: 'luks' } })
+  })
 })

@@ -26,7 +26,7 @@ export class BoundedCache<Value> {
     return loading
   }
 
-  clear(): void {
-    this.#entries.clear()
+  forget(key: number): void {
+    this.#entries.delete(key)
   }
 }

@@ -1,4 +1,4 @@
-/** The way from guest offsets to host offsets: an L1 table in memory, parts of L2 tables in a bounded cache. @module */
+/** The way from guest offsets to host offsets. @module */
 import type { Bytes } from '@granary/core'
 import { BoundedCache } from './bounded-cache.ts'
 import { RunList, decodeEntries } from './cluster-runs.ts'
@@ -35,81 +35,101 @@ export const readTableBytes = async (
   return bytes
 }
 
-export interface ClusterMapOptions {
-  readonly isLenient: boolean
-  /** Most bytes of L2 tables kept. */
-  readonly cacheBytes: number
+/** Where the tables of an image come from: its file, or the memory of its writer. */
+export interface TableSource {
+  /** First L1 index from `from` on that has an L2 table; Infinity when none has. */
+  nextAllocated(from: number): number
+  /** `length` bytes of the L2 table of an L1 index, from `at` bytes on. */
+  slice(index: number, at: number, length: number): DataView | Promise<DataView>
 }
 
 export class ClusterMap {
-  readonly #file: RandomFile
   readonly #format: EntryFormat
-  readonly #l1: Bytes
-  readonly #isLenient: boolean
-  readonly #slices: BoundedCache<DataView>
+  readonly #tables: TableSource
   readonly #sliceBytes: number
   /** Guest bytes that one slice stands for, and that one L2 table stands for. */
   readonly #sliceSpan: number
   readonly #tableSpan: number
 
-  constructor(file: RandomFile, format: EntryFormat, l1: Bytes, { isLenient, cacheBytes }: ClusterMapOptions) {
-    this.#file = file
+  constructor(format: EntryFormat, tables: TableSource) {
     this.#format = format
-    this.#l1 = l1
-    this.#isLenient = isLenient
-    this.#sliceBytes = Math.min(SLICE_BYTES, format.clusterBytes)
-    this.#slices = new BoundedCache(cacheBytes, this.#sliceBytes)
+    this.#tables = tables
+    this.#sliceBytes = sliceBytesOf(format)
     this.#sliceSpan = (this.#sliceBytes / format.entryBytes) * format.clusterBytes
     this.#tableSpan = (format.clusterBytes / format.entryBytes) * format.clusterBytes
   }
 
   /** Lists the runs of a range, in order and without gaps, some at a time. What no L2 table covers costs nothing. */
   async *runs(offset: number, end: number, signal?: AbortSignal): AsyncGenerator<ClusterRun[], void, undefined> {
-    const entries = viewOf(this.#l1)
     for (let at = offset; at < end;) {
       signal?.throwIfAborted()
       const list = new RunList()
       const index = Math.floor(at / this.#tableSpan)
-      const allocated = this.#nextAllocated(index)
+      const allocated = this.#tables.nextAllocated(index)
       if (allocated > index) {
         const next = Math.min(end, allocated * this.#tableSpan)
         list.add(at, next - at, 'unallocated', undefined)
         at = next
       } else {
-        const l2 = this.#tableAt(entries.getUint32(index * 8), entries.getUint32(index * 8 + 4), index)
         const sliceStart = at - (at % this.#sliceSpan)
         const inTable = ((sliceStart - index * this.#tableSpan) / this.#sliceSpan) * this.#sliceBytes
-        const slice = await this.#slices.get(l2 + inTable, () => this.#loadSlice(l2 + inTable))
+        const slice = this.#tables.slice(index, inTable, this.#sliceBytes)
         const next = Math.min(end, sliceStart + this.#sliceSpan)
-        decodeEntries(this.#format, slice, sliceStart, at, next, list)
+        decodeEntries(this.#format, slice instanceof DataView ? slice : await slice, sliceStart, at, next, list)
         at = next
       }
       yield list.runs
     }
   }
+}
 
-  /** First L1 index from `from` on that has an L2 table; Infinity when none has. */
-  #nextAllocated(from: number): number {
-    const words = new Uint32Array(this.#l1.buffer, this.#l1.byteOffset, this.#l1.length / 4)
-    const view = viewOf(this.#l1)
-    for (let index = from; index * 2 < words.length; index++) {
-      if (words[index * 2] === 0 && words[index * 2 + 1] === 0) continue
-      const high = view.getUint32(index * 8) & OFFSET_HIGH_MASK
-      if (high !== 0 || (view.getUint32(index * 8 + 4) & OFFSET_LOW_MASK) !== 0) return index
-    }
-    return Infinity
-  }
+const sliceBytesOf = ({ clusterBytes }: EntryFormat): number => Math.min(SLICE_BYTES, clusterBytes)
 
-  #tableAt(high: number, low: number, index: number): number {
-    const offset = (high & OFFSET_HIGH_MASK) * WORD + ((low & OFFSET_LOW_MASK) >>> 0)
-    if (offset % this.#format.clusterBytes !== 0)
-      throw corrupt(`L1 entry ${index} points to the unaligned offset ${offset}`, { index, offset })
-    return offset
-  }
+export interface FileTablesOptions {
+  readonly isLenient: boolean
+  /** Most bytes of L2 tables kept. */
+  readonly cacheBytes: number
+}
 
-  async #loadSlice(offset: number): Promise<DataView> {
-    return viewOf(await readTableBytes(this.#file, offset, this.#sliceBytes, 'an L2 table', this.#isLenient))
+/** The tables of an image that only we look at: an L1 table in memory, parts of L2 tables in a bounded cache. */
+export const fileTables = (
+  file: RandomFile,
+  format: EntryFormat,
+  l1: Bytes,
+  { isLenient, cacheBytes }: FileTablesOptions,
+): TableSource => {
+  const entries = viewOf(l1)
+  const slices = new BoundedCache<DataView>(cacheBytes, sliceBytesOf(format))
+  const load = async (offset: number, length: number): Promise<DataView> =>
+    viewOf(await readTableBytes(file, offset, length, 'an L2 table', isLenient))
+  return {
+    nextAllocated: from => nextAllocated(l1, from),
+    slice(index, at, length) {
+      const offset = l2Offset(format, entries, index) + at
+      return slices.get(offset, () => load(offset, length))
+    },
   }
+}
+
+/** First entry of an L1 table from `from` on that has an L2 table; Infinity when none has. */
+export const nextAllocated = (l1: Bytes, from: number): number => {
+  const words = new Uint32Array(l1.buffer, l1.byteOffset, l1.length / 4)
+  const view = viewOf(l1)
+  for (let index = from; index * 2 < words.length; index++) {
+    if (words[index * 2] === 0 && words[index * 2 + 1] === 0) continue
+    const high = view.getUint32(index * 8) & OFFSET_HIGH_MASK
+    if (high !== 0 || (view.getUint32(index * 8 + 4) & OFFSET_LOW_MASK) !== 0) return index
+  }
+  return Infinity
+}
+
+/** Where the L2 table of an L1 index stands. @throws GranaryError `GRANARY_CORRUPT` when that is no cluster */
+export const l2Offset = (format: EntryFormat, entries: DataView, index: number): number => {
+  const high = entries.getUint32(index * 8)
+  const offset = (high & OFFSET_HIGH_MASK) * WORD + ((entries.getUint32(index * 8 + 4) & OFFSET_LOW_MASK) >>> 0)
+  if (offset % format.clusterBytes !== 0)
+    throw corrupt(`L1 entry ${index} points to the unaligned offset ${offset}`, { index, offset })
+  return offset
 }
 
 /** Reads an L1 table. @throws GranaryError `GRANARY_CORRUPT` when it reaches past the end of the file */

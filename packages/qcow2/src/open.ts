@@ -4,7 +4,7 @@ import type { DiskReader, ExtentOptions } from '@granary/core'
 import { bitmapRanges, readBitmaps } from './bitmaps.ts'
 import type { DirtyRange, Qcow2Bitmap } from './bitmaps.ts'
 import { BoundedCache } from './bounded-cache.ts'
-import { ClusterMap, readL1 } from './cluster-map.ts'
+import { ClusterMap, fileTables, readL1 } from './cluster-map.ts'
 import { entryFormat } from './cluster-runs.ts'
 import { decompressorFor } from './decompress.ts'
 import type { Decompressor } from './decompress.ts'
@@ -30,6 +30,8 @@ export interface OpenQcow2Options {
   readonly lenient?: boolean
   /** Asked for every file the image names. @default refuses */
   readonly resolve?: ResolveReference
+  /** Shown where the image has nothing, whatever the image names. The disk owns it. */
+  readonly backingDisk?: DiskReader
   /** Where the image is, for `resolve` to find what it names. */
   readonly location?: string
   /** Most bytes of L2 tables kept, and of decompressed clusters, for the image itself; a quarter for each one below. @default 8 MiB */
@@ -64,7 +66,7 @@ export interface Qcow2Disk extends DiskReader {
   dirtyRanges(bitmap: string, options?: ExtentOptions): AsyncIterable<DirtyRange>
 }
 
-const DEFAULT_CACHE_BYTES = 8 * 1024 * 1024
+export const DEFAULT_CACHE_BYTES = 8 * 1024 * 1024
 
 /**
  * Opens an image. The disk owns `file` from here on: it is closed with the disk, and when opening fails.
@@ -113,7 +115,7 @@ const openInChain = async (file: RandomFile, options: OpenQcow2Options, chain: C
 const cacheBytes = ({ cacheBytes: wanted = DEFAULT_CACHE_BYTES }: OpenQcow2Options, { depth }: Chain): number =>
   depth === 0 ? wanted : wanted / 4
 
-const refuseEncrypted = ({ encryption }: Qcow2Header): void => {
+export const refuseEncrypted = ({ encryption }: Qcow2Header): void => {
   if (encryption === 'none') return
   const name = encryption === 'luks' ? 'LUKS' : "qcow2's own AES"
   throw unsupported(
@@ -133,11 +135,12 @@ const openData = async (file: RandomFile, header: Qcow2Header, options: OpenQcow
   })
 }
 
-const openBacking = async (
+export const openBacking = async (
   header: Qcow2Header,
   options: OpenQcow2Options,
   chain: Chain,
 ): Promise<DiskReader | undefined> => {
+  if (options.backingDisk !== undefined) return options.backingDisk
   if (header.backingName === undefined) return undefined
   const resolved = await (options.resolve ?? refuseReferences)({
     kind: 'backing',
@@ -146,7 +149,7 @@ const openBacking = async (
     from: options.location,
   })
   if ('disk' in resolved || resolved.format === 'raw') return resolvedDisk(resolved)
-  const { location: _location, snapshot: _snapshot, bitmap: _bitmap, ...inherited } = options
+  const { location: _location, snapshot: _snapshot, bitmap: _bitmap, backingDisk: _backingDisk, ...inherited } = options
   const location = resolved.location === undefined ? {} : { location: resolved.location }
   return await openInChain(resolved.file, { ...inherited, ...location }, chain)
 }
@@ -204,6 +207,7 @@ const notFound = (kind: 'snapshot' | 'bitmap', name: string): GranaryError =>
 const openLayer = async (image: Image, l1: TablePlace, sizeBytes: number): Promise<Layer> => {
   const { header, file, dataFile, backing, decompress, isLenient, cacheBytes } = image
   const entries = Math.min(l1.entries, l1EntriesFor(sizeBytes, header.clusterBits, header.hasExtendedL2))
+  const format = entryFormat(header)
   const table = await readL1(file, { offset: l1.offset, entries }, isLenient)
   return {
     sizeBytes,
@@ -213,7 +217,7 @@ const openLayer = async (image: Image, l1: TablePlace, sizeBytes: number): Promi
     backing,
     decompress,
     isLenient,
-    map: new ClusterMap(file, entryFormat(header), table, { isLenient, cacheBytes }),
+    map: new ClusterMap(format, fileTables(file, format, table, { isLenient, cacheBytes })),
     clusters: new BoundedCache(cacheBytes, header.clusterBytes),
   }
 }

@@ -1,0 +1,141 @@
+/** The L1 and L2 tables of an image that is being written: changed in memory, written in an order that survives a crash. @module */
+import type { Bytes } from '@granary/core'
+import type { Allocator } from './allocator.ts'
+import { l2Offset, nextAllocated, readTableBytes } from './cluster-map.ts'
+import type { TableSource } from './cluster-map.ts'
+import type { EntryFormat } from './cluster-runs.ts'
+import { COPIED_HIGH, viewOf, writeU64 } from './format.ts'
+import type { WritableFile } from './random-file.ts'
+
+interface Table {
+  readonly view: DataView
+  readonly bytes: Bytes
+  isDirty: boolean
+}
+
+const SECTOR_BYTES = 512
+
+export class ImageTables implements TableSource {
+  readonly l1: Bytes
+  readonly l1Offset: number
+  readonly #file: WritableFile
+  readonly #format: EntryFormat
+  readonly #allocator: Allocator
+  readonly #tables = new Map<number, Table>()
+  readonly #maxTables: number
+  /** Sectors of the L1 table that differ from the file. */
+  readonly #dirtyL1 = new Set<number>()
+
+  constructor(
+    file: WritableFile,
+    format: EntryFormat,
+    allocator: Allocator,
+    l1: { readonly bytes: Bytes; readonly offset: number },
+    cacheBytes: number,
+  ) {
+    this.#file = file
+    this.#format = format
+    this.#allocator = allocator
+    this.l1 = l1.bytes
+    this.l1Offset = l1.offset
+    this.#maxTables = Math.max(2, Math.floor(cacheBytes / format.clusterBytes))
+  }
+
+  nextAllocated(from: number): number {
+    return nextAllocated(this.l1, from)
+  }
+
+  slice(index: number, at: number, length: number): DataView | Promise<DataView> {
+    const known = this.#tables.get(index)
+    if (known !== undefined) return new DataView(known.bytes.buffer, known.bytes.byteOffset + at, length)
+    return this.#load(index).then(table => new DataView(table.bytes.buffer, table.bytes.byteOffset + at, length))
+  }
+
+  /** True when another table has to be written before one more can be kept. */
+  get isFull(): boolean {
+    this.#dropClean()
+    return this.#tables.size >= this.#maxTables
+  }
+
+  /** The table of an L1 index, or undefined where there is none. */
+  async get(index: number): Promise<DataView | undefined> {
+    const known = this.#tables.get(index)
+    if (known !== undefined) return known.view
+    if (this.nextAllocated(index) !== index) return undefined
+    return (await this.#load(index)).view
+  }
+
+  /** The table of an L1 index to be changed: made when there is none, copied when a snapshot shares it. */
+  async change(index: number): Promise<DataView> {
+    const isNew = this.nextAllocated(index) !== index
+    const isShared = !isNew && (viewOf(this.l1).getUint32(index * 8) & COPIED_HIGH) === 0
+    const table = isNew ? this.#keep(index, new Uint8Array(this.#format.clusterBytes)) : await this.#load(index)
+    if (isNew || isShared) {
+      const { offset } = await this.#allocator.allocate(1)
+      if (isShared) await this.#allocator.release(l2Offset(this.#format, viewOf(this.l1), index))
+      this.setL1(index, offset)
+    }
+    table.isDirty = true
+    return table.view
+  }
+
+  /** Points an L1 entry to a table that nobody else uses; 0 takes the table away. */
+  setL1(index: number, offset: number): void {
+    const view = viewOf(this.l1)
+    writeU64(view, index * 8, offset)
+    if (offset === 0) this.#tables.delete(index)
+    else view.setUint32(index * 8, (view.getUint32(index * 8) | COPIED_HIGH) >>> 0)
+    this.#dirtyL1.add(Math.floor((index * 8) / SECTOR_BYTES))
+  }
+
+  async #load(index: number): Promise<Table> {
+    const known = this.#tables.get(index)
+    if (known !== undefined) return known
+    const offset = l2Offset(this.#format, viewOf(this.l1), index)
+    const bytes = await readTableBytes(this.#file, offset, this.#format.clusterBytes, 'an L2 table', false)
+    return this.#tables.get(index) ?? this.#keep(index, bytes)
+  }
+
+  #keep(index: number, bytes: Bytes): Table {
+    const table = { bytes, view: viewOf(bytes), isDirty: false }
+    this.#tables.set(index, table)
+    return table
+  }
+
+  /** Reads may load more tables than there is room for: those that are as on disk can go at any time. */
+  #dropClean(): void {
+    for (const [index, table] of this.#tables) {
+      if (this.#tables.size < this.#maxTables) return
+      if (!table.isDirty) this.#tables.delete(index)
+    }
+  }
+
+  get isDirty(): boolean {
+    if (this.#dirtyL1.size > 0) return true
+    for (const table of this.#tables.values()) if (table.isDirty) return true
+    return false
+  }
+
+  /**
+   * Writes what has changed. What the tables point to must be durable before; each level is durable before
+   * the one that points to it changes.
+   */
+  async save(): Promise<void> {
+    const view = viewOf(this.l1)
+    let hasWritten = false
+    for (const [index, table] of this.#tables) {
+      if (!table.isDirty) continue
+      await this.#file.write(l2Offset(this.#format, view, index), table.bytes)
+      table.isDirty = false
+      hasWritten = true
+    }
+    if (hasWritten) await this.#file.flush()
+    if (this.#dirtyL1.size === 0) return
+    for (const sector of this.#dirtyL1) {
+      const at = sector * SECTOR_BYTES
+      await this.#file.write(this.l1Offset + at, this.l1.subarray(at, at + SECTOR_BYTES))
+    }
+    this.#dirtyL1.clear()
+    await this.#file.flush()
+  }
+}

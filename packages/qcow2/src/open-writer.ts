@@ -1,0 +1,72 @@
+/** Opens an image to be written. @module */
+import type { DiskReader } from '@granary/core'
+import type { CompressClusters } from './cluster-writer.ts'
+import { compressorFor } from './compress.ts'
+import { decompressorFor } from './decompress.ts'
+import { readHeader } from './header.ts'
+import { openEditor } from './image-editor.ts'
+import { DEFAULT_CACHE_BYTES, openBacking, refuseEncrypted } from './open.ts'
+import type { OpenQcow2Options } from './open.ts'
+import type { WritableFile } from './random-file.ts'
+import { extendChain } from './references.ts'
+import { ImageWriter, writerDisk } from './writer.ts'
+import type { Qcow2Writer, WriterParts } from './writer.ts'
+
+export interface OpenQcow2WriterOptions extends Pick<
+  OpenQcow2Options,
+  'resolve' | 'location' | 'cacheBytes' | 'zstd' | 'backingDisk'
+> {
+  /** Compress what is written, cluster by cluster: 1..9 with zlib, 1..19 with zstd. @default off */
+  readonly compressionLevel?: number
+}
+
+/**
+ * Opens an image to be written at random. The disk owns `file`: it is closed with the disk, and when opening fails.
+ *
+ * @throws GranaryError as `openQcow2`; `GRANARY_UNSUPPORTED` for images of version 2, those marked corrupt, and those with a data file
+ */
+export const openQcow2Writer = async (
+  file: WritableFile,
+  options: OpenQcow2WriterOptions = {},
+): Promise<Qcow2Writer> => {
+  const { writer, parts } = await openImageWriter(file, options)
+  return writerDisk(writer, parts)
+}
+
+export const openImageWriter = async (
+  file: WritableFile,
+  options: OpenQcow2WriterOptions,
+): Promise<{ writer: ImageWriter; parts: WriterParts }> => {
+  let backing: DiskReader | undefined
+  const close = async (): Promise<void> => {
+    await backing?.[Symbol.asyncDispose]()
+    await file[Symbol.asyncDispose]?.()
+  }
+  try {
+    const header = await readHeader(file)
+    refuseEncrypted(header)
+    backing = await openBacking(header, options, extendChain({ depth: 0, identities: [] }, file))
+    const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES
+    const parts: WriterParts = {
+      editor: await openEditor(file, header, { cacheBytes }),
+      backing,
+      decompress: await decompressorFor(header.compression, options.zstd),
+      compress: await compressor(header.compression, options),
+      cacheBytes,
+      close,
+    }
+    return { writer: new ImageWriter(parts), parts }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+const compressor = async (
+  compression: 'zlib' | 'zstd',
+  { compressionLevel, zstd }: OpenQcow2WriterOptions,
+): Promise<CompressClusters | undefined> => {
+  if (compressionLevel === undefined) return undefined
+  const compress = await compressorFor(compression, compressionLevel, zstd)
+  return async clusters => clusters.map(compress)
+}

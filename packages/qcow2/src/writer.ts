@@ -1,0 +1,240 @@
+/** An image as a disk that can be written at random, and read meanwhile. @module */
+import { checkRange } from '@granary/core'
+import type { AbortOptions, Bytes, DiskReader, DiskWriter, ZeroOptions } from '@granary/core'
+import { BoundedCache } from './bounded-cache.ts'
+import { ClusterMap } from './cluster-map.ts'
+import { ClusterWriter } from './cluster-writer.ts'
+import type { CompressClusters } from './cluster-writer.ts'
+import type { Decompressor } from './decompress.ts'
+import type { ImageEditor } from './image-editor.ts'
+import { infoOf } from './info.ts'
+import type { Qcow2Info } from './info.ts'
+import { layerExtents } from './layer-extents.ts'
+import { readLayer } from './layer.ts'
+import type { Layer } from './layer.ts'
+
+/** A qcow2 image as a disk that can be written at random, and read meanwhile. */
+export interface Qcow2Writer extends DiskWriter, DiskReader {
+  info(): Qcow2Info
+}
+
+export interface WriterParts {
+  readonly editor: ImageEditor
+  readonly backing: DiskReader | undefined
+  readonly decompress: Decompressor
+  readonly compress: CompressClusters | undefined
+  readonly cacheBytes: number
+  /** Called for every range before it changes. */
+  readonly onChange?: (offset: number, length: number) => void
+  /** Runs when all is written, before the dirty flag goes; gives the header fields that change with it. */
+  readonly onFinish?: () => Promise<Parameters<ImageEditor['finish']>[0]>
+  readonly close: () => Promise<void>
+}
+
+const ZEROS_BYTES = 65_536
+const BLOCK_BYTES = 512
+
+/** The engine of the writer: one change of tables at a time, data in parallel. */
+export class ImageWriter {
+  readonly editor: ImageEditor
+  readonly layer: Layer
+  readonly clusters: ClusterWriter
+  readonly #parts: WriterParts
+  readonly #tableSpan: number
+  readonly #inFlight = new Set<Promise<void>>()
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: WriterParts) {
+    const { editor, backing, decompress, compress, cacheBytes } = parts
+    const { clusterBytes, entryBytes } = editor.format
+    this.#parts = parts
+    this.editor = editor
+    this.#tableSpan = (clusterBytes / entryBytes) * clusterBytes
+    this.layer = {
+      sizeBytes: editor.header.sizeBytes,
+      clusterBytes,
+      imageFile: editor.file,
+      dataFile: editor.file,
+      backing,
+      decompress,
+      isLenient: false,
+      map: new ClusterMap(editor.format, editor.tables),
+      clusters: new BoundedCache(cacheBytes, clusterBytes),
+    }
+    this.clusters = new ClusterWriter({
+      editor,
+      layer: this.layer,
+      settle: () => this.#settle(),
+      compress,
+      forgetCluster: host => this.layer.clusters.forget(host),
+    })
+  }
+
+  /** Runs `action` when all earlier ones are done. A failure leaves the image dirty and ends all writing. */
+  async exclusive<Result>(action: () => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(async () => {
+      try {
+        return await action()
+      } catch (error) {
+        this.editor.fail(error)
+        throw error
+      }
+    })
+    this.#turn = turn.catch(() => undefined)
+    return await turn
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
+  }
+
+  /** Makes room for one more table. */
+  async #prepare(): Promise<void> {
+    await this.editor.begin()
+    if (!this.editor.tables.isFull) return
+    await this.#settle()
+    await this.editor.persist()
+    void this.editor.tables.isFull // Lets go of tables that are as on disk now.
+  }
+
+  async write(offset: number, bytes: Bytes, { signal }: AbortOptions = {}): Promise<void> {
+    this.#parts.onChange?.(offset, bytes.length)
+    const started: Promise<void>[] = []
+    for (let at = offset; at < offset + bytes.length;) {
+      signal?.throwIfAborted()
+      const index = Math.floor(at / this.#tableSpan)
+      const next = Math.min((index + 1) * this.#tableSpan, offset + bytes.length)
+      const part = bytes.subarray(at - offset, next - offset)
+      const from = at
+      await this.exclusive(async () => {
+        await this.#prepare()
+        const planned = await this.clusters.plan(index, index * this.#tableSpan, from, part)
+        for (const { host, bytes } of planned) started.push(this.#start(this.editor.file.write(host, bytes)))
+      })
+      at = next
+    }
+    await Promise.all(started)
+  }
+
+  #start(writing: Promise<void>): Promise<void> {
+    const tracked = writing.catch((error: unknown) => {
+      this.editor.fail(error)
+      throw error
+    })
+    this.#inFlight.add(tracked)
+    const done = (): void => void this.#inFlight.delete(tracked)
+    tracked.then(done, done)
+    return tracked
+  }
+
+  async zero(offset: number, length: number, { punch = false, signal }: ZeroOptions = {}): Promise<void> {
+    this.#parts.onChange?.(offset, length)
+    const { clusterBytes } = this.editor.format
+    const end = offset + length
+    const first = Math.ceil(offset / clusterBytes) * clusterBytes
+    const isLast = end === this.layer.sizeBytes
+    const last = isLast ? Math.ceil(end / clusterBytes) * clusterBytes : end - (end % clusterBytes)
+    if (first >= last) return await this.#writeZeros(offset, end, signal)
+    await this.#writeZeros(offset, first, signal)
+    await this.#zeroClusters(first, last, punch, signal)
+    await this.#writeZeros(Math.min(last, end), end, signal)
+  }
+
+  /** Parts of clusters: written as zeros, but where zeros are read already. */
+  async #writeZeros(offset: number, end: number, signal: AbortSignal | undefined): Promise<void> {
+    if (offset >= end) return
+    const zeros = new Uint8Array(Math.min(ZEROS_BYTES, end - offset))
+    for await (const extent of layerExtents(this.layer, offset, end - offset, signal)) {
+      if (extent.kind !== 'data') continue
+      const extentEnd = extent.offset + extent.length
+      for (let at = extent.offset; at < extentEnd; at += zeros.length)
+        await this.write(at, zeros.subarray(0, Math.min(zeros.length, extentEnd - at)), { signal })
+    }
+  }
+
+  async #zeroClusters(first: number, last: number, punch: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const { clusterBytes } = this.editor.format
+    const backingBytes = this.layer.backing?.sizeBytes ?? 0
+    for (let at = first; at < last;) {
+      signal?.throwIfAborted()
+      const index = Math.floor(at / this.#tableSpan)
+      const next = Math.min((index + 1) * this.#tableSpan, last)
+      const from = at
+      // Where no table is and nothing shows through, there are zeros already.
+      const allocated = this.editor.tables.nextAllocated(index)
+      if (allocated > index && from >= backingBytes) at = Math.min(allocated * this.#tableSpan, last)
+      else {
+        await this.exclusive(async () => {
+          await this.#prepare()
+          await this.#settle()
+          const table = await this.editor.tables.change(index)
+          for (let cluster = from; cluster < next; cluster += clusterBytes) {
+            const inTable = (cluster - index * this.#tableSpan) / clusterBytes
+            await this.clusters.zeroCluster(table, inTable, cluster < backingBytes, punch)
+          }
+        })
+        at = next
+      }
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.exclusive(async () => {
+      await this.#settle()
+      await this.editor.persist()
+    })
+  }
+
+  async finish(): Promise<void> {
+    await this.exclusive(async () => {
+      await this.#settle()
+      const fields = this.editor.failure === undefined ? await this.#parts.onFinish?.() : undefined
+      await this.editor.finish(fields)
+    })
+  }
+}
+
+/** The disk over the engine. */
+export const writerDisk = (writer: ImageWriter, { backing, close }: WriterParts): Qcow2Writer => {
+  const { editor, layer } = writer
+  const { sizeBytes } = layer
+  let closing: Promise<void> | undefined
+  const closeAll = async (): Promise<void> => {
+    try {
+      await writer.finish()
+    } finally {
+      await close()
+    }
+  }
+  return {
+    sizeBytes,
+    blockBytes: BLOCK_BYTES,
+    readsZero: backing === undefined && editor.tables.nextAllocated(0) === Infinity,
+    info: () => infoOf(editor.header),
+    async read(offset, target, { signal } = {}) {
+      signal?.throwIfAborted()
+      checkRange(offset, target.length, sizeBytes)
+      await readLayer(layer, offset, target, signal)
+    },
+    async *extents({ offset = 0, length = sizeBytes - offset, signal } = {}) {
+      signal?.throwIfAborted()
+      checkRange(offset, length, sizeBytes)
+      yield* layerExtents(layer, offset, length, signal)
+    },
+    async write(offset, bytes, options = {}) {
+      options.signal?.throwIfAborted()
+      checkRange(offset, bytes.length, sizeBytes)
+      await writer.write(offset, bytes, options)
+    },
+    async zero(offset, length, options = {}) {
+      options.signal?.throwIfAborted()
+      checkRange(offset, length, sizeBytes)
+      await writer.zero(offset, length, options)
+    },
+    async flush({ signal } = {}) {
+      signal?.throwIfAborted()
+      await writer.flush()
+    },
+    [Symbol.asyncDispose]: () => (closing ??= closeAll()),
+  }
+}

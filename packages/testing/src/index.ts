@@ -9,16 +9,13 @@ export type { DiskReaderContractOptions } from './disk-reader.contract.ts'
 export { diskReaderContract } from './disk-reader.contract.ts'
 export type { DiskWriterContractOptions } from './disk-writer.contract.ts'
 export { diskWriterContract } from './disk-writer.contract.ts'
-<<<<<<< HEAD
 export type { FaultyReaderOptions } from './faulty-reader.ts'
 export { faultyReader, gatedReader } from './faulty-reader.ts'
 export { createLoopDevice, mountTmpfs, whyNoLoopDevices, whyNoMounts } from './scratch-devices.ts'
-=======
 export type { BackendCall, BackendOperation, Fault, FaultPlan, FaultRates } from './faults.ts'
 export { faultAt, randomFaults } from './faults.ts'
 export type { FaultyBackendOptions, FaultyStorage } from './faulty-backend.ts'
 export { faultyBackend, faultyStorage } from './faulty-backend.ts'
->>>>>>> backends
 export { seededBytes, seededRandom } from './random-bytes.ts'
 export { projectPath, sharedPath } from './shared-folder.ts'
 export type { Holds, ScheduledBackendOptions } from './scheduled-backend.ts'

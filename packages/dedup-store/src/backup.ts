@@ -7,6 +7,7 @@ import { parseCompression } from '@granary/transform'
 import { RepositoryIndex } from './index/repository-index.ts'
 import { readGcState } from './gc/gc-state.ts'
 import { MapReader } from './map/map-reader.ts'
+import type { LoadNode } from './map/map-reader.ts'
 import { createNodeStore } from './map/node-store.ts'
 import { createBlobReader } from './reader/blob-reader.ts'
 import type { BlobReader } from './reader/blob-reader.ts'
@@ -50,7 +51,11 @@ export interface BackupOptions extends AbortOptions {
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when names clash; `GRANARY_FENCED` when the session was fenced meanwhile;
  * what the disks and the storage throw
  */
-export const backup = async (repository: Repository, disks: readonly DiskInput[], options: BackupOptions): Promise<Snapshot> => {
+export const backup = async (
+  repository: Repository,
+  disks: readonly DiskInput[],
+  options: BackupOptions,
+): Promise<Snapshot> => {
   checkNames(disks)
   const { context, settings } = repository
   const { signal } = options
@@ -81,7 +86,9 @@ export const backup = async (repository: Repository, disks: readonly DiskInput[]
     const records: DiskRecord[] = []
     for (const input of disks) {
       const base = parentOf(parent, input.name, blobs)
-      records.push(await storeDisk({ pool, nodes }, input, { chunker, parent: base, onProgress: options.onProgress, signal }))
+      records.push(
+        await storeDisk({ pool, nodes }, input, { chunker, parent: base, onProgress: options.onProgress, signal }),
+      )
     }
     await pool.finish()
     await nodes.finish()
@@ -96,32 +103,58 @@ export const backup = async (repository: Repository, disks: readonly DiskInput[]
 
 const checkNames = (disks: readonly DiskInput[]): void => {
   const names = new Set(disks.map(disk => disk.name))
-  if (disks.length > 0 && names.size === disks.length && [...names].every(name => /^[^/\s][^/]{0,199}$/.test(name))) return
-  throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'expected at least one disk, each with a name of its own without "/"', {
-    detail: { names: [...names].join(', ') },
-    hint: 'give disks of equal file names apart, or name them: NAME=PATH',
-  })
+  if (disks.length > 0 && names.size === disks.length && [...names].every(name => /^[^/\s][^/]{0,199}$/.test(name)))
+    return
+  throw new GranaryError(
+    'GRANARY_INVALID_ARGUMENT',
+    'expected at least one disk, each with a name of its own without "/"',
+    {
+      detail: { names: [...names].join(', ') },
+      hint: 'give disks of equal file names apart, or name them: NAME=PATH',
+    },
+  )
 }
 
 /** The parent must be committed and unforgotten now, that is, after the session was announced. */
-const chooseParent = async ({ context }: Repository, { parent = 'auto', name, signal }: BackupOptions): Promise<Snapshot | undefined> => {
+const chooseParent = async (
+  { context }: Repository,
+  { parent = 'auto', name, signal }: BackupOptions,
+): Promise<Snapshot | undefined> => {
   if (parent === 'none') return undefined
   if (parent !== 'auto') return await readSnapshot(context, parent, { signal })
-  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(snapshot => snapshot.name === name)
+  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
+    snapshot => snapshot.name === name,
+  )
 }
 
 const parentOf = (parent: Snapshot | undefined, disk: string, blobs: BlobReader): DiskParent | undefined => {
   const record = parent?.disks.find(other => other.name === disk)
   if (record === undefined) return undefined
-  return { record, reader: new MapReader(mapRootOf(record), (id, options) => blobs.read(id, 'mapPack', options)) }
+  const load: LoadNode = async (id, options) => await blobs.read(id, 'mapPack', options)
+  const reader = new MapReader(mapRootOf(record), load)
+  return {
+    record,
+    reader,
+    async leaf(window, options) {
+      const leaf = await reader.leafReference(window, options)
+      return leaf.kind === 'node' ? await load(leaf.id, options) : leaf.kind
+    },
+  }
 }
 
 const composeManifest = async (
   { context, settings }: Repository,
-  { disks, parent, compression, options }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
+  {
+    disks,
+    parent,
+    compression,
+    options,
+  }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
 ): Promise<SnapshotManifest> => {
   const { name, labels = {}, machine, warnings = [], signal } = options
-  const last = (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(snapshot => snapshot.name === name)
+  const last = (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
+    snapshot => snapshot.name === name,
+  )
   return {
     kind: 'snapshot',
     nonce: createNonce(),
@@ -150,7 +183,11 @@ export interface OpenDiskOptions extends StoredDiskOptions, AbortOptions {
  *
  * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot or disk, or a choice is needed
  */
-export const openDisk = async (repository: Repository, snapshotId: string, options: OpenDiskOptions = {}): Promise<StoredDisk> => {
+export const openDisk = async (
+  repository: Repository,
+  snapshotId: string,
+  options: OpenDiskOptions = {},
+): Promise<StoredDisk> => {
   const { context } = repository
   const { signal } = options
   const pin = await pinSnapshot(context, snapshotId, { signal })
@@ -182,11 +219,14 @@ export const openIndex = async ({ context }: Repository, options: AbortOptions =
 
 const chooseDisk = (snapshot: Snapshot, name: string | undefined): DiskRecord => {
   const names = snapshot.disks.map(disk => disk.name)
-  const record = name === undefined && names.length === 1 ? snapshot.disks[0] : snapshot.disks.find(disk => disk.name === name)
+  const record =
+    name === undefined && names.length === 1 ? snapshot.disks[0] : snapshot.disks.find(disk => disk.name === name)
   if (record !== undefined) return record
   throw new GranaryError(
     'GRANARY_NOT_FOUND',
-    name === undefined ? `snapshot ${snapshot.id} has ${names.length} disks` : `snapshot ${snapshot.id} has no disk "${name}"`,
+    name === undefined
+      ? `snapshot ${snapshot.id} has ${names.length} disks`
+      : `snapshot ${snapshot.id} has no disk "${name}"`,
     { detail: { snapshot: snapshot.id, disks: names.join(', ') }, hint: `choose one of: ${names.join(', ')}` },
   )
 }

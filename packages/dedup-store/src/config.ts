@@ -76,12 +76,17 @@ export const readPublicConfig = (bytes: Bytes, location: string): { shown: Publi
       hint: 'give the folder that `granary init` made; if it is this one, restore `config` from a copy of the repository',
     })
   }
-  const unknown = [...(shown.features?.read ?? []), ...(shown.features?.write ?? [])].filter(name => !KNOWN_FEATURES.includes(name))
+  const unknown = [...(shown.features?.read ?? []), ...(shown.features?.write ?? [])].filter(
+    name => !KNOWN_FEATURES.includes(name),
+  )
   if (shown.format !== FORMAT_VERSION || unknown.length > 0) {
     throw new GranaryError(
       'GRANARY_UNSUPPORTED',
       `${location}: format ${shown.format}${unknown.length > 0 ? ` with ${unknown.join(', ')}` : ''}, this program knows format ${FORMAT_VERSION}`,
-      { detail: { location, object: CONFIG_KEY, found: shown.format, expected: FORMAT_VERSION }, hint: 'use a newer Granary' },
+      {
+        detail: { location, object: CONFIG_KEY, found: shown.format, expected: FORMAT_VERSION },
+        hint: 'use a newer Granary',
+      },
     )
   }
   return { shown: shown as PublicConfig, line }

@@ -30,7 +30,8 @@ export const addSlot = async (
 /** All slots. @throws GranaryError `GRANARY_CORRUPT` when one is damaged */
 export const listSlots = async (backend: Backend, { signal }: AbortOptions = {}): Promise<KeySlot[]> => {
   const slots: KeySlot[] = []
-  for await (const { id, bytes } of readSlots(backend, signal)) slots.push({ id, header: named(id, () => verifySlot(bytes)) })
+  for await (const { id, bytes } of readSlots(backend, signal))
+    slots.push({ id, header: named(id, () => verifySlot(bytes)) })
   return slots
 }
 
@@ -42,13 +43,20 @@ export const listSlots = async (backend: Backend, { signal }: AbortOptions = {})
 export const removeSlot = async (backend: Backend, id: string, options: AbortOptions = {}): Promise<void> => {
   const slots = await listSlots(backend, options)
   if (!slots.some(slot => slot.id === id)) {
-    throw new GranaryError('GRANARY_NOT_FOUND', `there is no key slot ${id}`, { detail: { slot: id }, hint: '`granary key list` shows them' })
+    throw new GranaryError('GRANARY_NOT_FOUND', `there is no key slot ${id}`, {
+      detail: { slot: id },
+      hint: '`granary key list` shows them',
+    })
   }
   if (slots.length === 1) {
-    throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'the last key slot opens the repository: without it nothing can be read', {
-      detail: { slot: id },
-      hint: 'add another with `granary key add` first',
-    })
+    throw new GranaryError(
+      'GRANARY_INVALID_ARGUMENT',
+      'the last key slot opens the repository: without it nothing can be read',
+      {
+        detail: { slot: id },
+        hint: 'add another with `granary key add` first',
+      },
+    )
   }
   await backend.delete(slotKey(id))
   await backend.sync()
@@ -71,13 +79,20 @@ export const unlock = async (backend: Backend, secret: Secret, { signal }: Abort
     }
   }
   if (damage !== undefined) throw damage
-  throw new GranaryError('GRANARY_WRONG_KEY', `${backend.location}: this ${secret.kind === 'passphrase' ? 'passphrase' : 'key file'} opens no key slot`, {
-    detail: { location: backend.location, kind: secret.kind },
-    hint: 'check that key and repository belong together; `granary key list` with a key that opens it shows the slots',
-  })
+  throw new GranaryError(
+    'GRANARY_WRONG_KEY',
+    `${backend.location}: this ${secret.kind === 'passphrase' ? 'passphrase' : 'key file'} opens no key slot`,
+    {
+      detail: { location: backend.location, kind: secret.kind },
+      hint: 'check that key and repository belong together; `granary key list` with a key that opens it shows the slots',
+    },
+  )
 }
 
-async function* readSlots(backend: Backend, signal: AbortSignal | undefined): AsyncGenerator<{ id: string; bytes: Bytes }, void, undefined> {
+async function* readSlots(
+  backend: Backend,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ id: string; bytes: Bytes }, void, undefined> {
   for await (const { key } of backend.list('keys/', { signal })) {
     yield { id: key.slice('keys/'.length), bytes: await backend.get(key, { signal }) }
   }
@@ -88,6 +103,9 @@ const named = <Result>(id: string, work: () => Result): Result => {
     return work()
   } catch (error) {
     if (!isGranaryError(error)) throw error
-    throw new GranaryError(error.code, `${slotKey(id)}: ${error.message}`, { detail: { ...error.detail, object: slotKey(id) }, cause: error })
+    throw new GranaryError(error.code, `${slotKey(id)}: ${error.message}`, {
+      detail: { ...error.detail, object: slotKey(id) },
+      cause: error,
+    })
   }
 }

@@ -50,7 +50,11 @@ const TIME_TO_LIVE_MS = 30 * 60_000
  *
  * @throws GranaryError `GRANARY_EXISTS` when there is one; `GRANARY_INVALID_ARGUMENT` when a setting is unknown
  */
-export const initRepository = async (backend: Backend, secret: Secret, options: InitOptions = {}): Promise<PublicConfig> => {
+export const initRepository = async (
+  backend: Backend,
+  secret: Secret,
+  options: InitOptions = {},
+): Promise<PublicConfig> => {
   const settings = checkSettings(options)
   const { signal } = options
   if ((await getOptional(backend, CONFIG_KEY, signal)) !== undefined) throw exists(backend)
@@ -80,7 +84,11 @@ const exists = (backend: Backend): GranaryError =>
   })
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a setting is unknown */
-const checkSettings = ({ suite = 'aes-256-gcm', compression = 'zstd:3', chunker = 'grid:128k' }: InitOptions): RepositorySettings => {
+const checkSettings = ({
+  suite = 'aes-256-gcm',
+  compression = 'zstd:3',
+  chunker = 'grid:128k',
+}: InitOptions): RepositorySettings => {
   parseCompression(compression)
   return { suite: suiteByName(suite).name, compression, chunker: parseChunker(chunker) }
 }
@@ -91,7 +99,11 @@ const checkSettings = ({ suite = 'aes-256-gcm', compression = 'zstd:3', chunker 
  * @throws GranaryError `GRANARY_NOT_FOUND` when there is none; `GRANARY_WRONG_KEY` when the secret opens no slot;
  * `GRANARY_UNSUPPORTED` when it is of a newer format; `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it is damaged
  */
-export const openRepository = async (backend: Backend, secret: Secret, options: OpenOptions = {}): Promise<Repository> => {
+export const openRepository = async (
+  backend: Backend,
+  secret: Secret,
+  options: OpenOptions = {},
+): Promise<Repository> => {
   const { signal } = options
   const bytes = await getOptional(backend, CONFIG_KEY, signal)
   if (bytes === undefined) {

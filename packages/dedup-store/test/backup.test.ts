@@ -54,9 +54,16 @@ t.test('a stream and a disk deduplicate against each other', async t => {
   const repository = await createRepository()
   const content = mixedDisk(40 * MiB + 100, 8)
   await backUp(repository, content)
-  const pieces = Readable.from([content.subarray(0, 1000), content.subarray(1000, 35 * MiB + 1), content.subarray(35 * MiB + 1)])
+  const pieces = Readable.from([
+    content.subarray(0, 1000),
+    content.subarray(1000, 35 * MiB + 1),
+    content.subarray(35 * MiB + 1),
+  ])
   const stream = diskStream(pieces, 'test')
-  const snapshot = await backup(repository, [{ name: 'disk', source: '-', disk: stream }], { name: 'other', workers: 0 })
+  const snapshot = await backup(repository, [{ name: 'disk', source: '-', disk: stream }], {
+    name: 'other',
+    workers: 0,
+  })
   t.equal(snapshot.disks[0]?.stats.newChunks, 0)
   t.ok(isEqual(await readStored(repository, snapshot.id), content))
 })
@@ -81,7 +88,9 @@ t.test('several disks of a snapshot, chosen by name', async t => {
   t.ok(isEqual(await readStored(repository, id, 'disk1'), contents[1] as Uint8Array))
   await t.rejects(openDisk(repository, id), { code: 'GRANARY_NOT_FOUND', message: /2 disks/ })
   await t.rejects(openDisk(repository, id, { disk: 'disk9' }), { code: 'GRANARY_NOT_FOUND' })
-  await t.rejects(backup(repository, [disks[0], disks[0]] as typeof disks, { name: 'vm', workers: 0 }), { code: 'GRANARY_INVALID_ARGUMENT' })
+  await t.rejects(backup(repository, [disks[0], disks[0]] as typeof disks, { name: 'vm', workers: 0 }), {
+    code: 'GRANARY_INVALID_ARGUMENT',
+  })
   const [listed] = await listSnapshots(repository.context)
   t.equal(listed?.id, id)
   t.equal(await resolveSnapshotId(repository.context, id.slice(0, 6)), id)
@@ -116,7 +125,9 @@ t.test('a failing source commits nothing, and what was stored is used again', as
       await whole.read(offset, target)
     },
   }
-  await t.rejects(backup(repository, [{ name: 'disk', source: 'test', disk: failing }], { name: 'm', workers: 0 }), { message: 'unreadable' })
+  await t.rejects(backup(repository, [{ name: 'disk', source: 'test', disk: failing }], { name: 'm', workers: 0 }), {
+    message: 'unreadable',
+  })
   t.strictSame(await listSnapshots(repository.context), [])
   const snapshot = await backUp(repository, content)
   t.ok(isEqual(await readStored(repository, snapshot.id), content))

@@ -92,10 +92,17 @@ t.test('diff finds what changed, and only that', async t => {
 
 t.test('retention keeps what its rules name, per series', async t => {
   const day = 86_400_000
-  const snapshots = Array.from({ length: 40 }, (_, i) => ({ id: String(i).padStart(32, '0'), name: i % 2 === 0 ? 'a' : 'b', timeMs: i * day })) as unknown as Snapshot[]
+  const snapshots = Array.from({ length: 40 }, (_, i) => ({
+    id: String(i).padStart(32, '0'),
+    name: i % 2 === 0 ? 'a' : 'b',
+    timeMs: i * day,
+  })) as unknown as Snapshot[]
   const { keep, forget } = planRetention(snapshots, { keepLast: 2, keepMonthly: 1 })
   t.equal(keep.length + forget.length, 40)
-  t.strictSame(keep.map(({ snapshot }) => snapshot.timeMs / day), [36, 37, 38, 39])
+  t.strictSame(
+    keep.map(({ snapshot }) => snapshot.timeMs / day),
+    [36, 37, 38, 39],
+  )
   t.throws(() => planRetention(snapshots, {}), { code: 'GRANARY_INVALID_ARGUMENT' })
   t.throws(() => planRetention(snapshots, { keepLast: 1.5 }), { code: 'GRANARY_INVALID_ARGUMENT' })
 })

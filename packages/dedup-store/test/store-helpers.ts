@@ -49,7 +49,11 @@ export const backUp = async (
   bytes: Bytes,
   options: Partial<BackupOptions> = {},
 ): Promise<Snapshot> =>
-  await backup(repository, [{ name: 'disk', source: 'test', disk: memoryDisk(bytes) }], { name: 'machine', workers: 0, ...options })
+  await backup(repository, [{ name: 'disk', source: 'test', disk: memoryDisk(bytes) }], {
+    name: 'machine',
+    workers: 0,
+    ...options,
+  })
 
 /** The whole content of a stored disk. */
 export const readStored = async (repository: Repository, id: string, disk?: string): Promise<Bytes> => {

@@ -117,7 +117,12 @@ const record = async (shape: Shape, seed: number): Promise<Step[]> => {
 }
 
 /** Bytes that no later step has touched are as promised; touched ones are as before or after some step. */
-const isKept = (steps: readonly Step[], count: number, histories: readonly Uint8Array[], found: Uint8Array): boolean => {
+const isKept = (
+  steps: readonly Step[],
+  count: number,
+  histories: readonly Uint8Array[],
+  found: Uint8Array,
+): boolean => {
   const promised = steps.slice(0, count).findLast(step => step.kind === 'promise')
   if (promised?.kind !== 'promise') return true
   const next = histories[steps.slice(0, count).filter(step => step.kind === 'promise').length] ?? promised.content
@@ -143,7 +148,10 @@ for (const [name, shape] of Object.entries(SHAPES)) {
           const file = await afterCrash(steps, count, mode, seed * 1000 + count)
           const message = `seed ${seed}, after ${count} steps, ${mode}`
           const found = new Uint8Array(SIZE_BYTES)
-          const disk = await openQcow2(memoryFile(file.bytes()), shape.hasBacking === true ? { backingDisk: memoryDisk(backing) } : {})
+          const disk = await openQcow2(
+            memoryFile(file.bytes()),
+            shape.hasBacking === true ? { backingDisk: memoryDisk(backing) } : {},
+          )
           await disk.read(0, found)
           if (!isKept(steps, count, histories, found)) t.fail(`${message}: flushed data is lost`)
           const repaired = await openQcow2Writer(file, writerOptions(shape))

@@ -56,7 +56,8 @@ const checkObject = async ({ context }: Repository, key: string, signal: AbortSi
   else if (key.startsWith('forget/')) openSigned(key, openObject(keys, ['forget'], key, bytes).plain)
   else {
     const type = CONTROL.find(({ pattern }) => pattern.test(key))?.type
-    if (type === undefined) throw new GranaryError('GRANARY_CORRUPT', `${key} is nothing a repository has`, { detail: { object: key } })
+    if (type === undefined)
+      throw new GranaryError('GRANARY_CORRUPT', `${key} is nothing a repository has`, { detail: { object: key } })
     openObject(keys, [type], key, bytes)
   }
 }

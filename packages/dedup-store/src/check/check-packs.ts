@@ -19,7 +19,11 @@ export interface CheckedPacks {
 /** Bytes read at a time; a single blob may be longer. */
 const READ_BYTES = 4 * 1024 * 1024
 
-export const checkPacks = async (repository: Repository, list: DamageList, options: CheckOptions): Promise<CheckedPacks> => {
+export const checkPacks = async (
+  repository: Repository,
+  list: DamageList,
+  options: CheckOptions,
+): Promise<CheckedPacks> => {
   const { context } = repository
   const { signal, readData = 0, onProgress } = options
   const { deleted } = await readGcState(context, { signal }).catch(() => ({ deleted: new Set<string>() }))

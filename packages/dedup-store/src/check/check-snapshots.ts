@@ -24,7 +24,11 @@ interface Place {
 }
 
 /** @returns what of the snapshots can't be read */
-export const checkSnapshots = async (repository: Repository, place: Place, options: AbortOptions): Promise<TouchedRange[]> => {
+export const checkSnapshots = async (
+  repository: Repository,
+  place: Place,
+  options: AbortOptions,
+): Promise<TouchedRange[]> => {
   const touched: TouchedRange[] = []
   /** Leaves found whole: snapshots share most of them. */
   const whole = new Set<string>()
@@ -32,7 +36,8 @@ export const checkSnapshots = async (repository: Repository, place: Place, optio
     for (const disk of snapshot.disks) {
       for await (const range of checkDisk(repository, place, { disk, whole }, options)) {
         const last = touched.at(-1)
-        const isNext = last?.snapshot === snapshot.id && last.disk === disk.name && last.offset + last.length === range.offset
+        const isNext =
+          last?.snapshot === snapshot.id && last.disk === disk.name && last.offset + last.length === range.offset
         if (isNext) touched[touched.length - 1] = { ...last, length: last.length + range.length }
         else if (touched.length < MAX_TOUCHED) touched.push({ snapshot: snapshot.id, disk: disk.name, ...range })
       }

@@ -89,5 +89,12 @@ export const check = async (repository: Repository, options: CheckOptions = {}):
     unindexedPacks = packs.keys.filter(key => !named.has(key)).length
     touched.push(...(await checkSnapshots(repository, { index, snapshots, packs, list }, options)))
   })
-  return { damages: list.damages, touched, snapshots: snapshots.length, packs: packs.keys.length, unindexedPacks, readBytes: packs.readBytes }
+  return {
+    damages: list.damages,
+    touched,
+    snapshots: snapshots.length,
+    packs: packs.keys.length,
+    unindexedPacks,
+    readBytes: packs.readBytes,
+  }
 }

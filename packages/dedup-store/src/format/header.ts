@@ -88,14 +88,19 @@ export const decodeHeader = (bytes: Bytes, key: string): ObjectHeader => {
   if (view.getUint32(AT.magic, true) !== MAGIC) throw refuse('does not begin with "GRNY"')
   const version = view.getUint8(AT.version)
   if (version !== FORMAT_VERSION) {
-    throw new GranaryError('GRANARY_UNSUPPORTED', `${key}: format version ${version}, this program reads ${FORMAT_VERSION}`, {
-      detail: { object: key, found: version, expected: FORMAT_VERSION },
-      hint: 'use a newer Granary, or run `granary check` if the version never was newer',
-    })
+    throw new GranaryError(
+      'GRANARY_UNSUPPORTED',
+      `${key}: format version ${version}, this program reads ${FORMAT_VERSION}`,
+      {
+        detail: { object: key, found: version, expected: FORMAT_VERSION },
+        hint: 'use a newer Granary, or run `granary check` if the version never was newer',
+      },
+    )
   }
   const type = typeNames.get(view.getUint8(AT.type))
   if (type === undefined) throw refuse(`unknown object type ${view.getUint8(AT.type)}`)
-  if (view.getUint8(AT.flags) !== 0 || view.getUint32(AT.reserved, true) !== 0) throw refuse('reserved header bytes are not zero')
+  if (view.getUint8(AT.flags) !== 0 || view.getUint32(AT.reserved, true) !== 0)
+    throw refuse('reserved header bytes are not zero')
   return {
     type,
     suite: view.getUint8(AT.suite),

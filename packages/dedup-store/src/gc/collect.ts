@@ -66,7 +66,8 @@ export const collectBy = async (
 ): Promise<CollectReport> => {
   const { context } = repository
   const { signal, repackBelow = 0.5 } = options
-  if (options.dryRun === true) return reportOf(0, await planCollection(repository, { repackBelow, signal }), { repackedBytes: 0 })
+  if (options.dryRun === true)
+    return reportOf(0, await planCollection(repository, { repackBelow, signal }), { repackedBytes: 0 })
 
   const { number, before, heartbeat } = await claim(context, signal)
   await using _ = heartbeat
@@ -77,7 +78,9 @@ export const collectBy = async (
     const doomed = [...plan.dead, ...plan.halfDead].map(pack => pack.key)
     await putOnce(context, number, 'tomb', { packs: doomed } satisfies Tomb, signal)
     const fencedSessions = await settleSessions(context, protocol, options)
-    const rescued = protocol.marksTwice ? await rescue(repository, plan, new Set(doomed), { protocol, signal }) : new Set<string>()
+    const rescued = protocol.marksTwice
+      ? await rescue(repository, plan, new Set(doomed), { protocol, signal })
+      : new Set<string>()
     const deleted = doomed.filter(key => !rescued.has(key))
     await decide(repository, number, { deleted, before }, signal)
     isDecided = true
@@ -92,7 +95,11 @@ export const collectBy = async (
 const reportOf = (
   number: number,
   plan: CollectionPlan,
-  { repackedBytes, rescued = new Set(), fencedSessions = [] }: { repackedBytes: number; rescued?: ReadonlySet<string>; fencedSessions?: readonly string[] },
+  {
+    repackedBytes,
+    rescued = new Set(),
+    fencedSessions = [],
+  }: { repackedBytes: number; rescued?: ReadonlySet<string>; fencedSessions?: readonly string[] },
 ): CollectReport => {
   const gone = [...plan.dead, ...plan.halfDead].filter(pack => !rescued.has(pack.key))
   return {
@@ -162,9 +169,16 @@ const putOnce = async (
   signal: AbortSignal | undefined,
 ): Promise<void> => {
   const key = gcKey(number, part)
-  const outcome = await context.backend.put(key, sealJson(context.keys, part, key, value), { ifAbsent: true, owner: `gc-${number}`, signal })
+  const outcome = await context.backend.put(key, sealJson(context.keys, part, key, value), {
+    ifAbsent: true,
+    owner: `gc-${number}`,
+    signal,
+  })
   if (outcome === 'stored') return
-  throw new GranaryError('GRANARY_LOCKED', `collection ${number} was given up by another one`, { detail: { number }, retryable: true })
+  throw new GranaryError('GRANARY_LOCKED', `collection ${number} was given up by another one`, {
+    detail: { number },
+    retryable: true,
+  })
 }
 
 /** Waits until every session that was undecided when the tomb was put is decided; fences those that are gone. */

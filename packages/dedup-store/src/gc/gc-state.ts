@@ -90,10 +90,14 @@ const readPart = async <Part>(
   try {
     return openJson<Part>(keys, part, key, bytes)
   } catch (error) {
-    throw new GranaryError('GRANARY_CORRUPT', `${key} can't be read: what collection decided is unknown, so nothing is collected`, {
-      detail: { object: key },
-      cause: error,
-      hint: 'restore it from a copy of the repository, or run `granary check`',
-    })
+    throw new GranaryError(
+      'GRANARY_CORRUPT',
+      `${key} can't be read: what collection decided is unknown, so nothing is collected`,
+      {
+        detail: { object: key },
+        cause: error,
+        hint: 'restore it from a copy of the repository, or run `granary check`',
+      },
+    )
   }
 }

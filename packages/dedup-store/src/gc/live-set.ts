@@ -23,7 +23,7 @@ export class LiveSet {
       mark = { key: pack.key, bits: new Uint8Array(Math.ceil(pack.entries.length / 8)), liveBytes: 0, blobBytes }
       this.#packs.set(pack.key, mark)
     }
-    const bit = 1 << ordinal % 8
+    const bit = 1 << (ordinal % 8)
     const byte = mark.bits[ordinal >>> 3] as number
     if ((byte & bit) !== 0) return false
     mark.bits[ordinal >>> 3] = byte | bit
@@ -38,6 +38,6 @@ export class LiveSet {
 
   isLive(key: string, ordinal: number): boolean {
     const mark = this.#packs.get(key)
-    return mark !== undefined && ((mark.bits[ordinal >>> 3] as number) & (1 << ordinal % 8)) !== 0
+    return mark !== undefined && ((mark.bits[ordinal >>> 3] as number) & (1 << (ordinal % 8))) !== 0
   }
 }

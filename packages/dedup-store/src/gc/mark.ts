@@ -42,7 +42,11 @@ export const markSnapshot = async (
 }
 
 const missing = (sid: string, id: Bytes, type: PackType): GranaryError =>
-  new GranaryError('GRANARY_CORRUPT', `snapshot ${sid} refers to ${type === 'dataPack' ? 'chunk' : 'map node'} ${hexOfId(id)}, which is in no pack`, {
-    detail: { snapshot: sid, id: hexOfId(id) },
-    hint: '`granary check` shows the damage; once that snapshot is forgotten, collection goes on',
-  })
+  new GranaryError(
+    'GRANARY_CORRUPT',
+    `snapshot ${sid} refers to ${type === 'dataPack' ? 'chunk' : 'map node'} ${hexOfId(id)}, which is in no pack`,
+    {
+      detail: { snapshot: sid, id: hexOfId(id) },
+      hint: '`granary check` shows the damage; once that snapshot is forgotten, collection goes on',
+    },
+  )

@@ -47,7 +47,8 @@ export const planCollection = async (
   const snapshots = []
   for await (const { sid, decision } of listDecisions(context, { signal })) {
     decided.add(sid)
-    if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot') snapshots.push({ sid, manifest: decision.manifest })
+    if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot')
+      snapshots.push({ sid, manifest: decision.manifest })
   }
   const forgotten = await listForgotten(context, { signal })
   const pinned = await listPinned(context, { signal })

@@ -19,7 +19,11 @@ const BUFFER_BYTES = 5 * 1024 * 1024
  *
  * @returns plain bytes copied
  */
-export const repack = async (repository: Repository, plan: CollectionPlan, { signal }: AbortOptions = {}): Promise<number> => {
+export const repack = async (
+  repository: Repository,
+  plan: CollectionPlan,
+  { signal }: AbortOptions = {},
+): Promise<number> => {
   if (plan.halfDead.length === 0) return 0
   const { context, settings } = repository
   const doomed = new Set([...plan.dead, ...plan.halfDead].map(pack => pack.key))
@@ -39,16 +43,29 @@ export const repack = async (repository: Repository, plan: CollectionPlan, { sig
       if (pack === undefined) continue
       for (const [ordinal, entry] of pack.entries.entries()) {
         const name = `${pack.type} ${Buffer.from(entry.id).toString('latin1')}`
-        if (!plan.live.isLive(key, ordinal) || copied.has(name) || (await hasPlaceElsewhere(plan, doomed, entry.id, pack.type))) continue
+        if (
+          !plan.live.isLive(key, ordinal) ||
+          copied.has(name) ||
+          (await hasPlaceElsewhere(plan, doomed, entry.id, pack.type))
+        )
+          continue
         const plain = await plan.blobs.read(entry.id, pack.type, { signal })
         const packed = compressor.compress(plain)
-        await outputOf(pack.type).add({ id: entry.id, bytes: packed.bytes, plainLength: plain.length, compression: packed.id })
+        await outputOf(pack.type).add({
+          id: entry.id,
+          bytes: packed.bytes,
+          plainLength: plain.length,
+          compression: packed.id,
+        })
         copied.add(name)
         copiedBytes += plain.length
       }
     }
     for (const { output } of lanes) await output.finish()
-    await session.commit({ kind: 'maintenance', nonce: createNonce(), timeMs: context.clock.now(), host: hostname() }, { signal })
+    await session.commit(
+      { kind: 'maintenance', nonce: createNonce(), timeMs: context.clock.now(), host: hostname() },
+      { signal },
+    )
     return copiedBytes
   } catch (error) {
     await Promise.all(lanes.map(async ({ sink }) => await sink.abandon(error)))
@@ -56,7 +73,12 @@ export const repack = async (repository: Repository, plan: CollectionPlan, { sig
   }
 }
 
-const hasPlaceElsewhere = async (plan: CollectionPlan, doomed: ReadonlySet<string>, id: Uint8Array, type: PackType): Promise<boolean> => {
+const hasPlaceElsewhere = async (
+  plan: CollectionPlan,
+  doomed: ReadonlySet<string>,
+  id: Uint8Array,
+  type: PackType,
+): Promise<boolean> => {
   for await (const { pack } of plan.index.findAll(id, type)) if (!doomed.has(pack.key)) return true
   return false
 }

@@ -61,7 +61,9 @@ export const buildFuseFilter = (keys: Uint32Array): { seed: number; filter: Byte
     const order = peel(keys, seed, shape)
     if (order !== undefined) return { seed, filter: assign(keys, seed, shape, order) }
   }
-  throw new GranaryError('GRANARY_LIMIT', `no filter seed fits ${keys.length / 2} keys`, { detail: { keys: keys.length / 2 } })
+  throw new GranaryError('GRANARY_LIMIT', `no filter seed fits ${keys.length / 2} keys`, {
+    detail: { keys: keys.length / 2 },
+  })
 }
 
 /** The order in which keys can be taken off, each with the place only it uses then; undefined when the seed doesn't fit. */
@@ -99,7 +101,8 @@ const assign = (keys: Uint32Array, seed: number, shape: FuseShape, order: Uint32
     const key = order[i] as number
     const place = order[i + 1] as number
     locate(keys[key * 2] as number, keys[key * 2 + 1] as number, seed, shape)
-    const others = (filter[mix.a] as number) ^ (filter[mix.b] as number) ^ (filter[mix.c] as number) ^ (filter[place] as number)
+    const others =
+      (filter[mix.a] as number) ^ (filter[mix.b] as number) ^ (filter[mix.c] as number) ^ (filter[place] as number)
     filter[place] = others ^ mix.fingerprint
   }
   return filter

@@ -21,7 +21,10 @@ export interface MergeOptions extends AbortOptions {
  * Merges all segments. The merged one counts once its session has committed; only then are the others deleted.
  * Packs under a tomb that isn't decided stay in: they may be rescued. Only deleted ones are left out.
  */
-export const mergeIndex = async ({ context }: Repository, { force = false, signal }: MergeOptions = {}): Promise<void> => {
+export const mergeIndex = async (
+  { context }: Repository,
+  { force = false, signal }: MergeOptions = {},
+): Promise<void> => {
   const leastSegments = force ? 1 : MERGE_FROM
   if ((await countSegments(context, signal)) < leastSegments) return
   await using session = await WriterSession.begin(context, { signal })
@@ -30,13 +33,17 @@ export const mergeIndex = async ({ context }: Repository, { force = false, signa
   const content = await mergeSegments(segments, key => deleted.has(key), { signal })
   const merged = session.nextSegment()
   await context.backend.put(merged, encodeSegment(context.keys, merged, content), { owner: session.sid, signal })
-  await session.commit({ kind: 'maintenance', nonce: createNonce(), timeMs: context.clock.now(), host: hostname() }, { signal })
+  await session.commit(
+    { kind: 'maintenance', nonce: createNonce(), timeMs: context.clock.now(), host: hostname() },
+    { signal },
+  )
   for (const { key } of segments) await context.backend.delete(key, { signal })
   for await (const { key } of context.backend.list('index/', { signal })) {
     const sid = sessionOfSegment(key)
     if (sid === undefined || segments.some(segment => segment.key === key)) continue
     const decision = await readDecision(context, sid, { signal })
-    if (decision?.kind === 'fence' && !(await isStillNeeded(session, key))) await context.backend.delete(key, { signal })
+    if (decision?.kind === 'fence' && !(await isStillNeeded(session, key)))
+      await context.backend.delete(key, { signal })
   }
 }
 

@@ -57,7 +57,9 @@ const compareEntries = (a: SegmentEntry, b: SegmentEntry): number =>
   Buffer.compare(a.prefix, b.prefix) || a.pack - b.pack || a.ordinal - b.ordinal
 
 /** A merge of ascending streams; an entry that several of them hold comes once. */
-async function* mergeSorted(sources: readonly AsyncGenerator<SegmentEntry, void>[]): AsyncGenerator<SegmentEntry, void, undefined> {
+async function* mergeSorted(
+  sources: readonly AsyncGenerator<SegmentEntry, void>[],
+): AsyncGenerator<SegmentEntry, void, undefined> {
   const heads: { entry: SegmentEntry; source: AsyncGenerator<SegmentEntry, void> }[] = []
   for (const source of sources) {
     const first = await source.next()
@@ -67,7 +69,8 @@ async function* mergeSorted(sources: readonly AsyncGenerator<SegmentEntry, void>
   while (heads.length > 0) {
     let least = 0
     for (let i = 1; i < heads.length; i++) {
-      if (compareEntries((heads[i] as (typeof heads)[0]).entry, (heads[least] as (typeof heads)[0]).entry) < 0) least = i
+      if (compareEntries((heads[i] as (typeof heads)[0]).entry, (heads[least] as (typeof heads)[0]).entry) < 0)
+        least = i
     }
     const head = heads[least] as (typeof heads)[0]
     if (last === undefined || compareEntries(last, head.entry) !== 0) yield head.entry

@@ -62,15 +62,27 @@ export class SegmentReader {
   ): Promise<SegmentReader> {
     if (sizeBytes < HEADER_BYTES + SEGMENT_TRAILER_BYTES) throw damaged(key, `${sizeBytes} bytes are too few`)
     const header = await backend.get(key, { length: HEADER_BYTES, signal })
-    const trailer = await backend.get(key, { offset: sizeBytes - SEGMENT_TRAILER_BYTES, length: SEGMENT_TRAILER_BYTES, signal })
+    const trailer = await backend.get(key, {
+      offset: sizeBytes - SEGMENT_TRAILER_BYTES,
+      length: SEGMENT_TRAILER_BYTES,
+      signal,
+    })
     const decoded = decodeHeader(header, key)
     if (decoded.type !== 'index') throw damaged(key, `expected an index segment, found ${decoded.type}`)
     const { pageBytes, pages } = decodeSegmentTrailer(trailer, key)
-    if (sizeBytes !== HEADER_BYTES + pages * pageBytes + SEGMENT_TRAILER_BYTES) throw damaged(key, `${sizeBytes} bytes for ${pages} pages`)
+    if (sizeBytes !== HEADER_BYTES + pages * pageBytes + SEGMENT_TRAILER_BYTES)
+      throw damaged(key, `${sizeBytes} bytes for ${pages} pages`)
     const sealer = openObjectSealer(decoded, keys.index, key)
     const plainBytes = pageBytes - suiteById(decoded.suite).tagBytes
     const seal = { sealer, associated: associatedWith(header, key), pageBytes, plainBytes }
-    const early = new SegmentReader({ backend, cache, key }, seal, { pages, entries: 0, blocks: [], packs: 0, packPage: 0, replaces: [] })
+    const early = new SegmentReader({ backend, cache, key }, seal, {
+      pages,
+      entries: 0,
+      blocks: [],
+      packs: 0,
+      packPage: 0,
+      replaces: [],
+    })
     const directory = await early.#readDirectory(pages, signal)
     return new SegmentReader({ backend, cache, key }, seal, directory)
   }
@@ -114,7 +126,12 @@ export class SegmentReader {
   }
 
   /** Interpolation on the first 48 bits finds the page; ids are hashes, so the guess is nearly always right. */
-  async #search(block: SegmentBlock, prefix: Bytes, hits: SegmentHit[], signal: AbortSignal | undefined): Promise<void> {
+  async #search(
+    block: SegmentBlock,
+    prefix: Bytes,
+    hits: SegmentHit[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const perPage = Math.floor(this.#plainBytes / SEGMENT_ENTRY_BYTES)
     let low = 0
     let high = block.entries // The first entry >= prefix is in [low, high].
@@ -226,7 +243,8 @@ export class SegmentReader {
 
 const view = (bytes: Bytes): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
-const head = (bytes: Bytes, at: number): number => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUIntBE(at, 6)
+const head = (bytes: Bytes, at: number): number =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUIntBE(at, 6)
 
 /** The first of entries [from, to) that is not below the prefix. */
 const lowerBound = (page: Bytes, prefix: Bytes, from: number, to: number): number => {

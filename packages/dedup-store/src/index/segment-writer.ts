@@ -67,7 +67,14 @@ export async function* encodeSegment(
     const { seed, filter } = buildFuseFilter(block.keys)
     const filterPage = page
     yield* pages(filter)
-    blocks.push({ first: block.first, entries: block.entries, keys: block.keys.length / 2, page: entryPage, filterPage, seed })
+    blocks.push({
+      first: block.first,
+      entries: block.entries,
+      keys: block.keys.length / 2,
+      page: entryPage,
+      filterPage,
+      seed,
+    })
     total += block.entries
   }
   const packPage = page
@@ -96,7 +103,10 @@ interface EntryBlock {
 }
 
 /** Gathers entries into blocks. Equal prefixes may fall into two blocks: a reader looks at the one before, too. */
-async function* blocksOf(entries: SegmentContent['entries'], plainBytes: number): AsyncGenerator<EntryBlock, void, undefined> {
+async function* blocksOf(
+  entries: SegmentContent['entries'],
+  plainBytes: number,
+): AsyncGenerator<EntryBlock, void, undefined> {
   const perPage = Math.floor(plainBytes / SEGMENT_ENTRY_BYTES)
   let block: SegmentEntry[] = []
   const finish = (): EntryBlock => {

@@ -15,7 +15,11 @@ export interface ChangedRange {
  * The ranges in which two maps differ, ascending and merged. Beyond the end of the shorter disk everything differs.
  * A chunk counts as changed as a whole; zeros and holes read alike.
  */
-export async function* diffMaps(before: MapReader, after: MapReader, options: AbortOptions = {}): AsyncGenerator<ChangedRange, void, undefined> {
+export async function* diffMaps(
+  before: MapReader,
+  after: MapReader,
+  options: AbortOptions = {},
+): AsyncGenerator<ChangedRange, void, undefined> {
   let run: { offset: number; length: number } | undefined
   for await (const range of changes(before, after, options)) {
     if (run !== undefined && run.offset + run.length === range.offset) run.length += range.length
@@ -27,7 +31,11 @@ export async function* diffMaps(before: MapReader, after: MapReader, options: Ab
   if (run !== undefined) yield run
 }
 
-async function* changes(before: MapReader, after: MapReader, options: AbortOptions): AsyncGenerator<ChangedRange, void, undefined> {
+async function* changes(
+  before: MapReader,
+  after: MapReader,
+  options: AbortOptions,
+): AsyncGenerator<ChangedRange, void, undefined> {
   const shorter = Math.min(before.map.sizeBytes, after.map.sizeBytes)
   const longer = Math.max(before.map.sizeBytes, after.map.sizeBytes)
   for (let window = 0; window < windowsOf(shorter); window++) {
@@ -44,7 +52,8 @@ async function* changes(before: MapReader, after: MapReader, options: AbortOptio
 }
 
 const isSame = (a: NodeReference, b: NodeReference): boolean => {
-  if (a.kind === 'node' || b.kind === 'node') return a.kind === 'node' && b.kind === 'node' && Buffer.compare(a.id, b.id) === 0
+  if (a.kind === 'node' || b.kind === 'node')
+    return a.kind === 'node' && b.kind === 'node' && Buffer.compare(a.id, b.id) === 0
   return true // Zeros and holes read alike.
 }
 
@@ -57,7 +66,10 @@ function* diffPieces(before: readonly Piece[], after: readonly Piece[]): Generat
     const end = Math.min(a.end, b.end)
     const isEqual =
       (a.piece.id === undefined && b.piece.id === undefined) ||
-      (a.piece.id !== undefined && b.piece.id !== undefined && a.start === b.start && Buffer.compare(a.piece.id, b.piece.id) === 0)
+      (a.piece.id !== undefined &&
+        b.piece.id !== undefined &&
+        a.start === b.start &&
+        Buffer.compare(a.piece.id, b.piece.id) === 0)
     if (!isEqual) yield { offset: at, length: end - at }
     at = end
     a.moveTo(end)

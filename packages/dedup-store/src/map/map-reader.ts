@@ -13,7 +13,6 @@ export interface MapRoot {
   readonly root: NodeReference
 }
 
-
 /** Inner nodes kept decoded, most recently used last: 256 children each, so 4 TiB of disk a hundred nodes. */
 const CACHED_NODES = 512
 
@@ -37,7 +36,12 @@ export class MapReader {
   async leafReference(window: number, options: AbortOptions = {}): Promise<NodeReference> {
     let node = this.map.root
     for (let height = this.map.height; height > 0 && node.kind === 'node'; height--) {
-      const children: readonly NodeReference[] = await this.#children(node.id, height, this.#nodeIndex(window, height), options)
+      const children: readonly NodeReference[] = await this.#children(
+        node.id,
+        height,
+        this.#nodeIndex(window, height),
+        options,
+      )
       node = children[Math.floor(window / FAN_OUT ** (height - 1)) % FAN_OUT] as NodeReference
     }
     return node

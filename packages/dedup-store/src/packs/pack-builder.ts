@@ -60,7 +60,9 @@ export class PackBuilder {
     this.#sealer = suite.open({ encryption, mac })
     this.#tagBytes = suite.tagBytes
     this.#prelude = new Uint8Array(PACK_AT.envelope + seal.envelope.length)
-    this.#prelude.set(encodeHeader({ type: seal.type, suite: seal.suite, generation: seal.generation, salt, commitment }))
+    this.#prelude.set(
+      encodeHeader({ type: seal.type, suite: seal.suite, generation: seal.generation, salt, commitment }),
+    )
     this.#prelude.set(this.uid, PACK_AT.uid)
     this.#prelude.set(seal.domain, PACK_AT.domain)
     new DataView(this.#prelude.buffer).setUint16(PACK_AT.envelopeLength, seal.envelope.length, true)
@@ -114,7 +116,8 @@ export class PackBuilder {
   /** The ids of the blobs so far, 32 bytes each, in ordinal order. */
   ids(): Bytes {
     const ids = new Uint8Array(this.#entries * 32)
-    for (let i = 0; i < this.#entries; i++) ids.set(this.#footer.subarray(i * ENTRY_BYTES, i * ENTRY_BYTES + 32), i * 32)
+    for (let i = 0; i < this.#entries; i++)
+      ids.set(this.#footer.subarray(i * ENTRY_BYTES, i * ENTRY_BYTES + 32), i * 32)
     return ids
   }
 

@@ -21,7 +21,11 @@ export interface PackCache {
 /** Entries over all cached footers: about 150 bytes each in memory. */
 const DEFAULT_MAX_ENTRIES = 200_000
 
-export const createPackCache = (backend: Backend, keys: RepositoryKeys, maxEntries = DEFAULT_MAX_ENTRIES): PackCache => {
+export const createPackCache = (
+  backend: Backend,
+  keys: RepositoryKeys,
+  maxEntries = DEFAULT_MAX_ENTRIES,
+): PackCache => {
   const packs = new Map<string, CachedPack>()
   const loading = new Map<string, Promise<CachedPack | undefined>>()
   let entries = 0

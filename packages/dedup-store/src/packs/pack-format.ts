@@ -73,7 +73,12 @@ export const blobAssociated = (
 /** What binds the footer: the same, and every byte before the first blob. */
 export const footerAssociated = (type: PackType, prelude: Bytes, entries: number, sealedLength: number): Bytes =>
   Buffer.concat([
-    blobAssociated(type, prelude, { ordinal: FOOTER_ORDINAL, compression: 0, sealedLength, plainLength: entries * ENTRY_BYTES }),
+    blobAssociated(type, prelude, {
+      ordinal: FOOTER_ORDINAL,
+      compression: 0,
+      sealedLength,
+      plainLength: entries * ENTRY_BYTES,
+    }),
     prelude,
   ])
 
@@ -95,7 +100,11 @@ export const encodeTrailer = (footerLength: number, entries: number): Bytes => {
 }
 
 /** @throws GranaryError `GRANARY_CORRUPT` when the trailer is none or its numbers can't be */
-export const decodeTrailer = (bytes: Bytes, packBytes: number, key: string): { footerLength: number; entries: number } => {
+export const decodeTrailer = (
+  bytes: Bytes,
+  packBytes: number,
+  key: string,
+): { footerLength: number; entries: number } => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, TRAILER_BYTES)
   const footerLength = view.getUint32(0, true)
   const entries = view.getUint32(4, true)
@@ -134,7 +143,11 @@ export const decodeEntries = (footer: Bytes, firstOffset: number, endOffset: num
     offset += sealedLength
   }
   if (offset === endOffset && entries.length * ENTRY_BYTES === footer.length) return entries
-  throw new GranaryError('GRANARY_CORRUPT', `${key}: the footer's blobs end at ${offset}, the footer begins at ${endOffset}`, {
-    detail: { object: key, expected: endOffset, found: offset },
-  })
+  throw new GranaryError(
+    'GRANARY_CORRUPT',
+    `${key}: the footer's blobs end at ${offset}, the footer begins at ${endOffset}`,
+    {
+      detail: { object: key, expected: endOffset, found: offset },
+    },
+  )
 }

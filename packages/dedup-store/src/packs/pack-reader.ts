@@ -47,7 +47,8 @@ export const openPack = async (
   { signal, sizeBytes }: AbortOptions & { readonly sizeBytes?: number } = {},
 ): Promise<OpenPack> => {
   const packBytes = sizeBytes ?? (await backend.stat(key, { signal }))?.sizeBytes
-  if (packBytes === undefined) throw new GranaryError('GRANARY_NOT_FOUND', `${key} is missing`, { detail: { object: key } })
+  if (packBytes === undefined)
+    throw new GranaryError('GRANARY_NOT_FOUND', `${key} is missing`, { detail: { object: key } })
   if (packBytes < PACK_AT.envelope + TRAILER_BYTES) throw truncated(key, packBytes)
   const start = await backend.get(key, { length: Math.min(packBytes, PACK_AT.envelope + MAX_ENVELOPE_BYTES), signal })
   const { type, prelude, sealer } = openPrelude(keys, key, start)
@@ -69,7 +70,9 @@ export const openPack = async (
 }
 
 const truncated = (key: string, sizeBytes: number): GranaryError =>
-  new GranaryError('GRANARY_CORRUPT', `${key}: ${sizeBytes} bytes are too few for a pack`, { detail: { object: key, sizeBytes } })
+  new GranaryError('GRANARY_CORRUPT', `${key}: ${sizeBytes} bytes are too few for a pack`, {
+    detail: { object: key, sizeBytes },
+  })
 
 /** Header and key envelope: gives the means to open what follows. */
 const openPrelude = (
@@ -79,11 +82,14 @@ const openPrelude = (
 ): { type: PackType; prelude: Bytes; sealer: Sealer } => {
   const header = decodeHeader(start, key)
   if (header.type !== 'dataPack' && header.type !== 'mapPack') {
-    throw new GranaryError('GRANARY_CORRUPT', `${key}: expected a pack, found ${header.type}`, { detail: { object: key } })
+    throw new GranaryError('GRANARY_CORRUPT', `${key}: expected a pack, found ${header.type}`, {
+      detail: { object: key },
+    })
   }
   const view = new DataView(start.buffer, start.byteOffset, start.length)
   const envelopeLength = view.getUint16(PACK_AT.envelopeLength, true)
-  if (envelopeLength > MAX_ENVELOPE_BYTES || PACK_AT.envelope + envelopeLength > start.length) throw truncated(key, start.length)
+  if (envelopeLength > MAX_ENVELOPE_BYTES || PACK_AT.envelope + envelopeLength > start.length)
+    throw truncated(key, start.length)
   const prelude = start.slice(0, PACK_AT.envelope + envelopeLength)
   const domainKey = namingObject(key, () =>
     header.type === 'mapPack'

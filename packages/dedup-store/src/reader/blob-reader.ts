@@ -29,7 +29,12 @@ interface Request {
 
 export interface BlobReader {
   /** Calls `take` with each blob as it is there, in any order. The bytes are the receiver's. */
-  readAll(ids: readonly Bytes[], type: PackType, take: (wanted: number, plain: Bytes) => void, options?: AbortOptions): Promise<void>
+  readAll(
+    ids: readonly Bytes[],
+    type: PackType,
+    take: (wanted: number, plain: Bytes) => void,
+    options?: AbortOptions,
+  ): Promise<void>
   /** @throws GranaryError `GRANARY_CORRUPT` when it is missing or damaged */
   read(id: Bytes, type: PackType, options?: AbortOptions): Promise<Bytes>
 }
@@ -56,11 +61,23 @@ export const createBlobReader = (backend: Backend, keys: RepositoryKeys, index: 
     return requests
   }
 
-  const fetch = async ({ pack, from, to, blobs }: Request, take: (wanted: number, plain: Bytes) => void, options: AbortOptions): Promise<void> => {
+  const fetch = async (
+    { pack, from, to, blobs }: Request,
+    take: (wanted: number, plain: Bytes) => void,
+    options: AbortOptions,
+  ): Promise<void> => {
     const sealed = await backend.get(pack.key, { ...options, offset: from, length: to - from })
     for (const { ordinal, wanted } of blobs) {
       const entry = pack.entries[ordinal] as PackEntry
-      take(wanted, openBlob(pack, ordinal, sealed.subarray(entry.offset - from, entry.offset - from + entry.sealedLength), verifier))
+      take(
+        wanted,
+        openBlob(
+          pack,
+          ordinal,
+          sealed.subarray(entry.offset - from, entry.offset - from + entry.sealedLength),
+          verifier,
+        ),
+      )
     }
   }
 
@@ -73,7 +90,12 @@ export const createBlobReader = (backend: Backend, keys: RepositoryKeys, index: 
         if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
         index.forgetPack(request.pack.key) // Collected: what is live of it was copied to another pack before.
         const wanted = request.blobs.map(blob => blob.wanted)
-        await readAll(wanted.map(i => ids[i] as Bytes), type, (i, plain) => take(wanted[i] as number, plain), options)
+        await readAll(
+          wanted.map(i => ids[i] as Bytes),
+          type,
+          (i, plain) => take(wanted[i] as number, plain),
+          options,
+        )
       }
     }
   }
@@ -93,8 +115,12 @@ const locate = async (index: RepositoryIndex, id: Bytes, type: PackType, options
   await index.reload(options) // Another session may have moved it meanwhile.
   const moved = await index.find(id, type, options)
   if (moved !== undefined) return moved
-  throw new GranaryError('GRANARY_CORRUPT', `${type === 'dataPack' ? 'chunk' : 'map node'} ${hexOfId(id)} is in no pack`, {
-    detail: { id: hexOfId(id) },
-    hint: '`granary check` lists which snapshots and ranges this touches',
-  })
+  throw new GranaryError(
+    'GRANARY_CORRUPT',
+    `${type === 'dataPack' ? 'chunk' : 'map node'} ${hexOfId(id)} is in no pack`,
+    {
+      detail: { id: hexOfId(id) },
+      hint: '`granary check` lists which snapshots and ranges this touches',
+    },
+  )
 }

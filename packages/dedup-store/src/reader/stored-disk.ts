@@ -168,11 +168,19 @@ export class StoredDisk implements DiskReader {
     return pieces
   }
 
-  async *extents({ offset = 0, length = this.sizeBytes - offset, signal }: ExtentOptions = {}): AsyncGenerator<Extent, void, undefined> {
+  async *extents({ offset = 0, length = this.sizeBytes - offset, signal }: ExtentOptions = {}): AsyncGenerator<
+    Extent,
+    void,
+    undefined
+  > {
     checkRange(offset, length, this.sizeBytes)
     const end = offset + length
     let run: { offset: number; length: number; kind: Extent['kind'] } | undefined
-    for (let window = Math.floor(offset / WINDOW_BYTES); window < windowsOf(this.sizeBytes) && windowOffset(window) < end; window++) {
+    for (
+      let window = Math.floor(offset / WINDOW_BYTES);
+      window < windowsOf(this.sizeBytes) && windowOffset(window) < end;
+      window++
+    ) {
       signal?.throwIfAborted()
       let at = windowOffset(window)
       for (const piece of await this.map.pieces(window, { signal })) {

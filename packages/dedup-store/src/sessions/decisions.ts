@@ -71,16 +71,21 @@ export const commit = async (
     })
     if (decision?.kind === 'fence') throw fenced(sid)
     if (decision?.kind === 'manifest' && decision.manifest.nonce === manifest.nonce) return decision.hash
-    if (decision !== undefined) throw new GranaryError('GRANARY_EXISTS', `session ${sid} was committed by somebody else`)
+    if (decision !== undefined)
+      throw new GranaryError('GRANARY_EXISTS', `session ${sid} was committed by somebody else`)
     if (attempt === ATTEMPTS || options.signal?.aborted === true) throw failure
   }
 }
 
 const fenced = (sid: string): GranaryError =>
-  new GranaryError('GRANARY_FENCED', `session ${sid} gave no sign of life for too long and was fenced: nothing was committed`, {
-    detail: { session: sid },
-    retryable: true,
-    hint: 'start the backup again; what it stored is used again',
-  })
+  new GranaryError(
+    'GRANARY_FENCED',
+    `session ${sid} gave no sign of life for too long and was fenced: nothing was committed`,
+    {
+      detail: { session: sid },
+      retryable: true,
+      hint: 'start the backup again; what it stored is used again',
+    },
+  )
 
 export const createNonce = (): string => randomBytes(16).toString('hex')

@@ -11,7 +11,11 @@ import { forgetKey, readSnapshot } from './snapshots.ts'
  *
  * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot
  */
-export const forgetSnapshot = async (context: RepositoryContext, sid: string, options: AbortOptions = {}): Promise<void> => {
+export const forgetSnapshot = async (
+  context: RepositoryContext,
+  sid: string,
+  options: AbortOptions = {},
+): Promise<void> => {
   const { hash } = await readSnapshot(context, sid, options)
   const key = forgetKey(sid)
   const mark = { sid, hash, timeMs: context.clock.now(), host: hostname() }

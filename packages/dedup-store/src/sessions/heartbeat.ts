@@ -83,7 +83,8 @@ const readBeat = async (
     const bytes = await getOptional(backend, key, undefined)
     return bytes === undefined ? undefined : openJson<Beat>(keys, type, key, bytes).timeMs
   } catch (error) {
-    if (isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')) return undefined
+    if (isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION'))
+      return undefined
     throw error
   }
 }

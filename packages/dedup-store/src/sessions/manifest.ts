@@ -97,8 +97,13 @@ export const openSigned = <Value>(key: string, plain: Bytes): { value: Value; si
   const jsonLength = plain.length - PUBLIC_KEY_BYTES - SIGNATURE_BYTES
   const json = plain.subarray(0, Math.max(0, jsonLength))
   const publicKey = plain.subarray(jsonLength, jsonLength + PUBLIC_KEY_BYTES)
-  if (jsonLength < 2 || !verifySignature(publicKey, signedBytes(key, json), plain.subarray(jsonLength + PUBLIC_KEY_BYTES))) {
-    throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the signature does not verify`, { detail: { object: key } })
+  if (
+    jsonLength < 2 ||
+    !verifySignature(publicKey, signedBytes(key, json), plain.subarray(jsonLength + PUBLIC_KEY_BYTES))
+  ) {
+    throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the signature does not verify`, {
+      detail: { object: key },
+    })
   }
   return { value: JSON.parse(Buffer.from(json).toString('utf8')) as Value, signer: hexOfId(publicKey) }
 }

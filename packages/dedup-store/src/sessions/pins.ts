@@ -29,10 +29,19 @@ const pinKey = (id: string): string => `pins/${id}`
  *
  * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot, or it was forgotten
  */
-export const pinSnapshot = async (context: RepositoryContext, sid: string, options: AbortOptions = {}): Promise<PinnedSnapshot> => {
+export const pinSnapshot = async (
+  context: RepositoryContext,
+  sid: string,
+  options: AbortOptions = {},
+): Promise<PinnedSnapshot> => {
   const id = createSessionId()
   const key = pinKey(id)
-  const heartbeat: Heartbeat = await startHeartbeat(context, { key, type: 'pin', name: `pin-${id}`, content: { sid, host: hostname() } })
+  const heartbeat: Heartbeat = await startHeartbeat(context, {
+    key,
+    type: 'pin',
+    name: `pin-${id}`,
+    content: { sid, host: hostname() },
+  })
   const release = async (): Promise<void> => {
     await heartbeat[Symbol.asyncDispose]()
     await context.backend.delete(key).catch(() => undefined) // It ends by its age, too.
@@ -73,10 +82,14 @@ const readPin = async (context: RepositoryContext, key: string, options: AbortOp
     return openJson<PinRecord>(context.keys, 'pin', key, await context.backend.get(key, options)).sid
   } catch (error) {
     if ((await context.backend.stat(key, options)) === undefined) return undefined
-    throw new GranaryError('GRANARY_CORRUPT', `${key}: a reader holds something that can't be read, so nothing is collected`, {
-      detail: { object: key },
-      cause: error,
-      hint: 'end the reader, or remove the file when no restore is running',
-    })
+    throw new GranaryError(
+      'GRANARY_CORRUPT',
+      `${key}: a reader holds something that can't be read, so nothing is collected`,
+      {
+        detail: { object: key },
+        cause: error,
+        hint: 'end the reader, or remove the file when no restore is running',
+      },
+    )
   }
 }

@@ -16,7 +16,11 @@ export interface RetentionPlan {
 }
 
 /** The last snapshot of each period counts, as the machine's clock and UTC have it. */
-const PERIODS: readonly { readonly rule: keyof RetentionPolicy; readonly reason: string; readonly periodOf: (s: Snapshot) => string }[] = [
+const PERIODS: readonly {
+  readonly rule: keyof RetentionPolicy
+  readonly reason: string
+  readonly periodOf: (s: Snapshot) => string
+}[] = [
   { rule: 'keepLast', reason: 'last', periodOf: snapshot => snapshot.id },
   { rule: 'keepDaily', reason: 'daily', periodOf: snapshot => new Date(snapshot.timeMs).toISOString().slice(0, 10) },
   { rule: 'keepWeekly', reason: 'weekly', periodOf: snapshot => String(weekOf(snapshot.timeMs)) },

@@ -18,11 +18,18 @@ interface SessionRecord {
 }
 
 /** Puts the session's object and starts its signs of life. */
-export const announceSession = async (context: RepositoryContext, sid: string, { signal }: AbortOptions = {}): Promise<Heartbeat> => {
+export const announceSession = async (
+  context: RepositoryContext,
+  sid: string,
+  { signal }: AbortOptions = {},
+): Promise<Heartbeat> => {
   const record: SessionRecord = { timeMs: context.clock.now(), host: hostname(), pid: process.pid }
   const heartbeat = await startHeartbeat(context, { key: heartbeatKey(sid), type: 'heartbeat', name: sid })
   try {
-    await context.backend.put(sessionKey(sid), sealJson(context.keys, 'session', sessionKey(sid), record), { owner: sid, signal })
+    await context.backend.put(sessionKey(sid), sealJson(context.keys, 'session', sessionKey(sid), record), {
+      owner: sid,
+      signal,
+    })
   } catch (error) {
     await heartbeat[Symbol.asyncDispose]()
     throw error
@@ -31,7 +38,10 @@ export const announceSession = async (context: RepositoryContext, sid: string, {
 }
 
 /** All announced sessions, decided or not, ascending. */
-export const listSessions = async ({ backend }: RepositoryContext, { signal }: AbortOptions = {}): Promise<string[]> => {
+export const listSessions = async (
+  { backend }: RepositoryContext,
+  { signal }: AbortOptions = {},
+): Promise<string[]> => {
   const sids: string[] = []
   for await (const { key } of backend.list('sessions/', { signal })) {
     const sid = key.slice('sessions/'.length)

@@ -41,7 +41,10 @@ export async function* listDecisions(
 }
 
 /** Sessions that were forgotten; a damaged mark still means forgotten, so only names are read. */
-export const listForgotten = async ({ backend }: RepositoryContext, { signal }: AbortOptions = {}): Promise<Set<string>> => {
+export const listForgotten = async (
+  { backend }: RepositoryContext,
+  { signal }: AbortOptions = {},
+): Promise<Set<string>> => {
   const sids = new Set<string>()
   for await (const { key } of backend.list('forget/', { signal })) sids.add(key.slice('forget/'.length))
   return sids
@@ -59,7 +62,11 @@ export const listSnapshots = async (context: RepositoryContext, options: ListOpt
 }
 
 /** One snapshot that must be committed and unforgotten now. @throws GranaryError `GRANARY_NOT_FOUND` when it isn't */
-export const readSnapshot = async (context: RepositoryContext, sid: string, options: AbortOptions = {}): Promise<Snapshot> => {
+export const readSnapshot = async (
+  context: RepositoryContext,
+  sid: string,
+  options: AbortOptions = {},
+): Promise<Snapshot> => {
   const decision = await readDecision(context, sid, options)
   const isForgotten = (await context.backend.stat(forgetKey(sid), options)) !== undefined
   if (decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot' && !isForgotten) {
@@ -73,7 +80,11 @@ export const readSnapshot = async (context: RepositoryContext, sid: string, opti
  *
  * @throws GranaryError `GRANARY_NOT_FOUND` when none or several match
  */
-export const resolveSnapshotId = async (context: RepositoryContext, text: string, options: AbortOptions = {}): Promise<string> => {
+export const resolveSnapshotId = async (
+  context: RepositoryContext,
+  text: string,
+  options: AbortOptions = {},
+): Promise<string> => {
   if (isSessionId(text)) return text
   if (text === 'latest') {
     const last = (await listSnapshots(context, options)).at(-1)
@@ -91,7 +102,12 @@ export const resolveSnapshotId = async (context: RepositoryContext, text: string
     }
   }
   if (matches.length === 1) return matches[0] as string
-  throw notFound(text, matches.length === 0 ? `no snapshot's id begins with "${text}"` : `${matches.length} snapshots' ids begin with "${text}"`)
+  throw notFound(
+    text,
+    matches.length === 0
+      ? `no snapshot's id begins with "${text}"`
+      : `${matches.length} snapshots' ids begin with "${text}"`,
+  )
 }
 
 const notFound = (text: string, message: string): GranaryError =>
@@ -99,4 +115,3 @@ const notFound = (text: string, message: string): GranaryError =>
     detail: { snapshot: text },
     hint: '`granary snapshots` lists them; a beginning of 4 or more digits is enough when it is unique',
   })
-

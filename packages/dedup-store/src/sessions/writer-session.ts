@@ -53,7 +53,13 @@ export class WriterSession implements AsyncDisposable {
     const envelope = wrapDataKey(keys.wrapKey(keys.generation), dataKey, domain)
     const common = { suite, generation: keys.generation }
     this.#dataSeal = { ...common, type: 'dataPack', domainKey: dataKey, domain, envelope }
-    this.#mapSeal = { ...common, type: 'mapPack', domainKey: keys.mapKey(keys.generation), domain: new Uint8Array(16), envelope: new Uint8Array(0) }
+    this.#mapSeal = {
+      ...common,
+      type: 'mapPack',
+      domainKey: keys.mapKey(keys.generation),
+      domain: new Uint8Array(16),
+      envelope: new Uint8Array(0),
+    }
   }
 
   /** Announces a session, and only then reads tombs and index: what it may refer to. */
@@ -140,7 +146,13 @@ export class WriterSession implements AsyncDisposable {
   }
 
   /** A pack is stored: its blobs may go into the next index segment, which is published when it is due. */
-  async packStored(name: PackName, type: PackType, uid: Bytes, ids: readonly Bytes[], options: AbortOptions = {}): Promise<void> {
+  async packStored(
+    name: PackName,
+    type: PackType,
+    uid: Bytes,
+    ids: readonly Bytes[],
+    options: AbortOptions = {},
+  ): Promise<void> {
     this.#publisher.add({ ...name, uid, type, ids })
     await this.#heartbeat.beat()
     if (!this.#publisher.isDue()) return

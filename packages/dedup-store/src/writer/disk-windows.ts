@@ -1,5 +1,6 @@
 /** Cuts what is known of a disk into windows: which must be read, and which are nothing as a whole. @module */
 import type { AbortOptions, Bytes, DiskReader, DiskStream, Extent } from '@granary/core'
+import type { WindowChange } from '@granary/chunker'
 import { WINDOW_BYTES, windowLength, windowsOf } from '../map/map-nodes.ts'
 import type { WindowRange } from './window-job.ts'
 
@@ -10,8 +11,8 @@ export interface DiskWindow {
   readonly ranges: readonly WindowRange[]
   /** True when nothing in it changed since the base of the changed-block tracking. */
   readonly isClean: boolean
-  /** What changed since then, window offsets, where that is known. */
-  readonly dirty?: readonly { readonly offset: number; readonly length: number }[]
+  /** What changed since then, where that is known. */
+  readonly changes?: readonly WindowChange[]
   /** The bytes, where they came from a stream. */
   readonly bytes?: readonly Bytes[]
 }
@@ -23,7 +24,10 @@ const GRID_BYTES = 4096
 const LEAST_ZERO_BYTES = 65_536
 
 /** The windows of a disk that can be read at random. */
-export async function* windowsOfDisk(disk: DiskReader, { signal }: AbortOptions = {}): AsyncGenerator<DiskWindow, void, undefined> {
+export async function* windowsOfDisk(
+  disk: DiskReader,
+  { signal }: AbortOptions = {},
+): AsyncGenerator<DiskWindow, void, undefined> {
   const last = windowsOf(disk.sizeBytes) - 1
   let window = 0
   let extents: Extent[] = []
@@ -69,20 +73,29 @@ const describe = (sizeBytes: number, window: number, extents: readonly Extent[])
     isClean: extents.every(extent => extent.dirty === false),
     ...(isTracked
       ? {
-          dirty: extents
+          changes: extents
             .filter(extent => extent.dirty === true)
-            .map(extent => ({ offset: extent.offset - base, length: extent.length })),
+            .map(extent => ({ offset: extent.offset - base, length: extent.length, kind: extent.kind })),
         }
       : {}),
   }
 }
 
 /** The windows of a stream: each is gathered whole before it is given out, so memory is 32 MiB a window under way. */
-export async function* windowsOfStream(stream: DiskStream, options: AbortOptions = {}): AsyncGenerator<DiskWindow, void, undefined> {
+export async function* windowsOfStream(
+  stream: DiskStream,
+  options: AbortOptions = {},
+): AsyncGenerator<DiskWindow, void, undefined> {
   let window = 0
   let bytes: Bytes[] = []
   let length = 0
-  const finish = (): DiskWindow => ({ window: window++, length, ranges: [{ length, kind: 'data' }], isClean: false, bytes })
+  const finish = (): DiskWindow => ({
+    window: window++,
+    length,
+    ranges: [{ length, kind: 'data' }],
+    isClean: false,
+    bytes,
+  })
   for await (const chunk of stream.chunks(options)) {
     for (let at = 0; at < chunk.length;) {
       const part = chunk.slice(at, at + WINDOW_BYTES - length)

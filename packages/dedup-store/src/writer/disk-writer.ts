@@ -4,7 +4,7 @@
  * @see docs/architecture.md, "The data path of a backup"
  * @module
  */
-import type { AbortOptions, DiskReader, DiskStream } from '@granary/core'
+import type { AbortOptions, Bytes, DiskReader, DiskStream } from '@granary/core'
 import { mapOrdered } from '@granary/core'
 import { isSameChunker } from '@granary/chunker'
 import type { ChunkerParameters } from '@granary/chunker'
@@ -34,6 +34,8 @@ export interface DiskInput {
 export interface DiskParent {
   readonly record: DiskRecord
   readonly reader: MapReader
+  /** The bytes of a window's leaf, or what all of it is. */
+  leaf(window: number, options: AbortOptions): Promise<Bytes | 'zero' | 'hole'>
 }
 
 /** How far a disk has come, bytes. */
@@ -90,7 +92,7 @@ const isUsable = ({ record }: DiskParent, disk: DiskReader, chunker: ChunkerPara
 
 const storeWindow = async (
   { pool, nodes, input, base }: { pool: WindowPool; nodes: NodeStore; input: DiskInput; base: DiskParent | undefined },
-  { window, length, ranges, isClean, bytes }: DiskWindow,
+  { window, length, ranges, isClean, changes, bytes }: DiskWindow,
   signal: AbortSignal,
 ): Promise<{ leaf: NodeReference; stats?: WindowStats }> => {
   if (isClean && base !== undefined) return { leaf: await base.reader.leafReference(window, { signal }) }
@@ -100,6 +102,9 @@ const storeWindow = async (
     offset,
     length,
     ranges,
+    ...(base === undefined || changes === undefined
+      ? {}
+      : { parent: { leaf: await base.leaf(window, { signal }), changes } }),
     ...(input.fileDescriptor === undefined ? {} : { fileDescriptor: input.fileDescriptor }),
   }
   const result = await pool.store(job, async (at, target) => {

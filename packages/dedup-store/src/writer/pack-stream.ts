@@ -16,7 +16,12 @@ interface Turn {
   readonly taken: () => void
 }
 
-export const openPackStream = (backend: Backend, key: string, owner: string, { signal }: AbortOptions = {}): PackStream => {
+export const openPackStream = (
+  backend: Backend,
+  key: string,
+  owner: string,
+  { signal }: AbortOptions = {},
+): PackStream => {
   let next = deferred<Turn>()
   async function* pieces(): AsyncGenerator<Bytes, void, undefined> {
     for (;;) {

@@ -1,6 +1,6 @@
 /** What a window worker is asked, and what it needs from whoever runs it. Plain data: it crosses threads. @module */
 import type { Bytes } from '@granary/core'
-import type { ChunkerParameters } from '@granary/chunker'
+import type { ChunkerParameters, WindowChange } from '@granary/chunker'
 import type { Compression } from '@granary/transform'
 import type { PackSeal } from '../packs/pack-builder.ts'
 
@@ -24,6 +24,8 @@ export interface WindowJob {
   readonly offset: number
   readonly length: number
   readonly ranges: readonly WindowRange[]
+  /** The window as it was, and what changed since then: the rest is neither read nor cut again. */
+  readonly parent?: { readonly leaf: Bytes | 'zero' | 'hole'; readonly changes: readonly WindowChange[] }
   /** A descriptor of this process to read from, where the disk is one file; else the host reads. */
   readonly fileDescriptor?: number
 }

@@ -106,7 +106,11 @@ const openThread = async (setup: WindowSetup, host: PoolHost, number: number): P
       if (message.type === 'claim') say({ type: 'reply', id: message.id, value: await host.claim(message.ids) })
       else {
         if (message.type === 'read') await read?.(message.offset, bytesAt(message.target))
-        else await host.emit(number, { bytes: bytesAt(message.bytes), ...(message.end === undefined ? {} : { end: message.end }) })
+        else
+          await host.emit(number, {
+            bytes: bytesAt(message.bytes),
+            ...(message.end === undefined ? {} : { end: message.end }),
+          })
         say({ type: 'reply', id: message.id })
       }
     } catch (error) {

@@ -12,6 +12,7 @@ import type { Chunker, Cuts, WindowCutter } from '@granary/chunker'
 import { createCompressor, createKeyedHasher } from '@granary/transform'
 import type { Compressor, KeyedHasher } from '@granary/transform'
 import { ID_BYTES } from '../format/ids.ts'
+import { storeChangedWindow } from './changed-window.ts'
 import { LeafBuilder } from './leaf-builder.ts'
 import { PackOutput } from './pack-output.ts'
 import type { WindowHost, WindowJob, WindowResult, WindowSetup } from './window-job.ts'
@@ -24,14 +25,13 @@ const OUTPUT_BYTES = 5 * 1024 * 1024
 const SCRATCH_BYTES = 1024 * 1024
 
 /** A chunk whose bytes are in the arena. */
-interface FreshChunk {
+export interface FreshChunk {
   readonly bytes: Bytes
   readonly id: Bytes
 }
 
 export class WindowWorker {
   readonly arena: Arena
-  readonly #setup: WindowSetup
   readonly #host: WindowHost
   readonly #chunker: Chunker
   readonly #hasher: KeyedHasher
@@ -45,7 +45,6 @@ export class WindowWorker {
     const { maxBytes } = setup.chunker
     const arenaBytes = chunkerArenaBytes(setup.chunker) + 3 * maxBytes + BATCH_BYTES + 2 * OUTPUT_BYTES + SCRATCH_BYTES
     this.arena = new Arena(arenaBytes)
-    this.#setup = setup
     this.#host = host
     this.#chunker = createChunker(setup.chunker, setup.chunkerSecret, { arena: this.arena })
     this.#pendingBytes = this.#chunker.maxPendingBytes
@@ -58,7 +57,9 @@ export class WindowWorker {
 
   /** Stores a window and gives back its leaf. Nothing of a window that failed may be committed. */
   async store(job: WindowJob): Promise<WindowResult> {
-    return await new WindowRun(this, job).run()
+    return job.parent === undefined
+      ? await new WindowRun(this, job).run()
+      : await storeChangedWindow(this, job, job.parent)
   }
 
   /** Ends the open pack. */
@@ -74,8 +75,8 @@ export class WindowWorker {
     return this.#pendingBytes
   }
 
-  openCutter(): WindowCutter {
-    return this.#chunker.openCutter()
+  get chunker(): Chunker {
+    return this.#chunker
   }
 
   /** Reads from the disk into the arena. */
@@ -89,7 +90,9 @@ export class WindowWorker {
   }
 
   /** Stores those of the chunks that are not stored yet. */
-  async storeChunks(chunks: readonly FreshChunk[]): Promise<{ newBytes: number; storedBytes: number; newChunks: number }> {
+  async storeChunks(
+    chunks: readonly FreshChunk[],
+  ): Promise<{ newBytes: number; storedBytes: number; newChunks: number }> {
     const counts = { newBytes: 0, storedBytes: 0, newChunks: 0 }
     if (chunks.length === 0) return counts
     const ids = new Uint8Array(chunks.length * ID_BYTES)
@@ -104,10 +107,6 @@ export class WindowWorker {
       counts.newChunks++
     }
     return counts
-  }
-
-  get setup(): WindowSetup {
-    return this.#setup
   }
 }
 
@@ -125,7 +124,7 @@ class WindowRun {
   constructor(worker: WindowWorker, job: WindowJob) {
     this.#worker = worker
     this.#job = job
-    this.#cutter = worker.openCutter()
+    this.#cutter = worker.chunker.openCutter()
     this.#leaf = new LeafBuilder(job.ranges)
   }
 

@@ -9,7 +9,11 @@ import { WindowWorker } from './window-worker.ts'
 const port = parentPort
 if (port === null) throw new Error('this module runs on a worker thread')
 
-type Question = FromWorker extends infer Message ? (Message extends { id: number } ? Omit<Message, 'id'> : never) : never
+type Question = FromWorker extends infer Message
+  ? Message extends { id: number }
+    ? Omit<Message, 'id'>
+    : never
+  : never
 
 const waiting = new Map<number, { resolve: (value: Bytes | undefined) => void; reject: (error: Error) => void }>()
 let nextId = 0

@@ -1,0 +1,95 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { markDirty, memoryDisk } from '@granary/core'
+import type { DiskReader } from '@granary/core'
+import { backup } from '../src/index.ts'
+import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
+
+const MiB = 1024 * 1024
+const GRANULARITY = 65_536
+
+/** A disk that knows what changed, in 64 KiB clusters, as changed-block tracking does. */
+const trackedDisk = (
+  bytes: Uint8Array,
+  changes: readonly { offset: number; length: number }[],
+): DiskReader & { readBytes: () => number } => {
+  const disk = memoryDisk(bytes)
+  let read = 0
+  const clusters = [
+    ...new Set(
+      changes.flatMap(({ offset, length }) =>
+        Array.from(
+          { length: Math.floor((offset + length - 1) / GRANULARITY) - Math.floor(offset / GRANULARITY) + 1 },
+          (_, i) => Math.floor(offset / GRANULARITY) + i,
+        ),
+      ),
+    ),
+  ].toSorted((a, b) => a - b)
+  const dirty = clusters.map(cluster => ({
+    offset: cluster * GRANULARITY,
+    length: Math.min(GRANULARITY, bytes.length - cluster * GRANULARITY),
+  }))
+  return {
+    ...disk,
+    readBytes: () => read,
+    async read(offset, target, options) {
+      read += target.length
+      await disk.read(offset, target, options)
+    },
+    extents: options => markDirty(disk.extents(options), dirty),
+  }
+}
+
+t.test('an incremental by changed blocks gives the map of a full read, and reads only about what changed', async t => {
+  for (const chunker of ['grid:128k', 'fixed:64k', 'fastcdc:64k']) {
+    const repository = await createRepository({ chunker })
+    const content = mixedDisk(70 * MiB + 5000, 11)
+    await backUp(repository, content)
+    for (let round = 0; round < 4; round++) {
+      const changes = changeDisk(content, 100 + round, 6)
+      const disk = trackedDisk(content, changes)
+      const snapshot = await backup(repository, [{ name: 'disk', source: 'test', disk }], {
+        name: 'machine',
+        workers: round % 2,
+      })
+      const full = await backUp(await createRepository({ chunker }), content)
+      t.ok(isEqual(await readStored(repository, snapshot.id), content), `${chunker}, round ${round}`)
+      const again = await backUp(repository, content, { parent: 'none' })
+      t.equal(snapshot.disks[0]?.map.root, again.disks[0]?.map.root, 'the same map')
+      t.equal(full.disks[0]?.map.height, again.disks[0]?.map.height)
+      if (chunker !== 'fastcdc:64k') t.ok(disk.readBytes() < 16 * MiB, `${disk.readBytes()} bytes read`)
+    }
+  }
+})
+
+t.test('any changes: the incremental map equals the full map', async t => {
+  const runs = process.env['GRANARY_TEST_LONG'] === undefined ? 25 : 1000
+  const repository = await createRepository({ chunker: 'grid:32k', compression: 'none' })
+  const content = mixedDisk(3 * MiB + 1000, 12)
+  await backUp(repository, content)
+  const change = fc.record({
+    offset: fc.nat(content.length - 1),
+    length: fc.integer({ min: 1, max: 200_000 }),
+    fill: fc.constantFrom('zero', 'text', 'noise'),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 6 }), async changes => {
+      const ranges = changes.map(({ offset, length, fill }, i) => {
+        const end = Math.min(content.length, offset + length)
+        if (fill === 'zero') content.fill(0, offset, end)
+        else content.set(mixedDisk(end - offset, fill === 'text' ? 1 : offset + i), offset)
+        return { offset, length: end - offset }
+      })
+      const disk = trackedDisk(content, ranges)
+      const tracked = await backup(repository, [{ name: 'disk', source: 'test', disk }], {
+        name: 'machine',
+        workers: 0,
+      })
+      const full = await backUp(repository, content, { parent: 'none', name: 'full' })
+      return tracked.disks[0]?.map.root === full.disks[0]?.map.root
+    }),
+    { numRuns: runs, seed: 7 },
+  )
+  t.comment(`${runs} sequences of changes`)
+  t.pass()
+})

@@ -4,7 +4,7 @@
  * @see docs/architecture.md, "The data path of a backup"
  * @module
  */
-import type { AbortOptions, Bytes, DiskReader, DiskStream } from '@granary/core'
+import type { AbortOptions, Bottleneck, Bytes, DiskReader, DiskStream } from '@granary/core'
 import { mapOrdered } from '@granary/core'
 import { isSameChunker } from '@granary/chunker'
 import type { ChunkerParameters } from '@granary/chunker'
@@ -44,6 +44,8 @@ export interface DiskProgress extends DiskStats {
   readonly doneBytes: number
   /** Undefined for a stream. */
   readonly totalBytes: number | undefined
+  /** The stage the others wait for, where that is known. */
+  readonly limitedBy?: Bottleneck
 }
 
 export interface StoreDiskOptions extends AbortOptions {

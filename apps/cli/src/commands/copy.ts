@@ -1,0 +1,66 @@
+import { formatBytes, formatDuration } from '@granary/core'
+import { isGiven, listOption, textArgument } from '../command.ts'
+import type { Command } from '../command.ts'
+import { openSource } from '../disks/open-source.ts'
+import { lazyRepository } from '../lazy-repository.ts'
+import { writeTarget } from '../disks/write-target.ts'
+import { startProgress } from '../terminal/progress-line.ts'
+
+export const copy: Command = {
+  name: 'copy',
+  summary: 'copy a disk, sparse as it is',
+  arguments: [
+    { name: '<DISK>', description: 'what to read, as for backup' },
+    { name: '<TARGET>', description: 'raw:FILE, a device, or -' },
+  ],
+  options: [
+    { flags: '--overwrite-different', description: 'write to an existing target, and only what differs' },
+    {
+      flags: '--allow-backing <DIR>',
+      description: 'folder whose files a qcow2 image may name',
+      values: 'file',
+      isRepeated: true,
+    },
+    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
+  ],
+  examples: [
+    'granary copy web.qcow2 web.raw',
+    'granary copy granary:latest/db raw:/dev/vg/db --overwrite-different --repo /backup/repo',
+  ],
+  async run(invocation) {
+    const { terminal, signal } = invocation
+    await using repository = lazyRepository(invocation)
+    const source = await openSource(textArgument(invocation, 0), {
+      terminal,
+      signal,
+      openRepository: repository.open,
+      allowBacking: listOption(invocation, 'allowBacking'),
+      noBacking: invocation.options['backing'] === false,
+    })
+    await using disk = source.disk
+    const progress = startProgress(terminal)
+    const startMs = performance.now()
+    const target = textArgument(invocation, 1)
+    const counts = await writeTarget(disk, target, {
+      terminal,
+      signal,
+      overwriteDifferent: isGiven(invocation, 'overwriteDifferent'),
+      onProgress: ({ doneBytes, totalBytes, limitedBy }) =>
+        progress.show({ what: source.name, doneBytes, totalBytes, limitedBy }),
+    }).finally(() => progress.end())
+    if (target === '-') return 0
+    const seconds = (performance.now() - startMs) / 1000
+    terminal.emit({
+      type: 'copied',
+      v: 1,
+      source: source.source,
+      target,
+      ...counts,
+      seconds: Number(seconds.toFixed(3)),
+    })
+    terminal.say(
+      `copied ${source.source} to ${target}: ${formatBytes(counts.writtenBytes)} written, in ${formatDuration(seconds)}`,
+    )
+    return 0
+  },
+}

@@ -1,0 +1,35 @@
+/** The table of commands: help, completion and parsing come from it. @module */
+import type { Command } from '../command.ts'
+import { backup } from './backup.ts'
+import { bench } from './bench.ts'
+import { check } from './check.ts'
+import { completion } from './completion.ts'
+import { copy } from './copy.ts'
+import { diff } from './diff.ts'
+import { forget } from './forget.ts'
+import { gc } from './gc.ts'
+import { info } from './info.ts'
+import { init } from './init.ts'
+import { keyCommands } from './key.ts'
+import { map } from './map.ts'
+import { restore } from './restore.ts'
+import { show } from './show.ts'
+import { snapshots } from './snapshots.ts'
+
+export const commands: readonly Command[] = [
+  init,
+  backup,
+  snapshots,
+  show,
+  diff,
+  restore,
+  forget,
+  gc,
+  check,
+  copy,
+  map,
+  info,
+  ...keyCommands,
+  bench,
+  completion,
+]

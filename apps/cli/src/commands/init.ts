@@ -1,0 +1,91 @@
+import { stat } from 'node:fs/promises'
+import { GranaryError } from '@granary/core'
+import { initRepository } from '@granary/dedup-store'
+import { createKeyFile } from '@granary/transform'
+import type { Secret } from '@granary/transform'
+import { textArgument, textOption } from '../command.ts'
+import type { Command, Invocation } from '../command.ts'
+import { openBackendOf } from '../open-repository.ts'
+import { keyFileSecret, namedSecret, readPasswordFile } from '../secrets.ts'
+
+export const init: Command = {
+  name: 'init',
+  summary: 'make a repository',
+  arguments: [{ name: '[REPO]', description: 'path or URL; an empty or missing folder' }],
+  options: [
+    {
+      flags: '--suite <NAME>',
+      description: 'encryption of new objects: aes-256-gcm (default), chacha20-poly1305',
+      values: ['aes-256-gcm', 'chacha20-poly1305'],
+    },
+    {
+      flags: '--compression <NAME>',
+      description: 'zstd:1 to zstd:19 (default zstd:3), lz4, none',
+      values: ['zstd:1', 'zstd:3', 'zstd:9', 'zstd:19', 'lz4', 'none'],
+    },
+    {
+      flags: '--chunker <NAME>',
+      description: 'grid:128k (default), fixed:64k, fastcdc:64k; sizes from docs/chunking.md',
+      values: ['grid:64k', 'grid:128k', 'fixed:64k', 'fixed:128k', 'fastcdc:64k'],
+    },
+  ],
+  examples: [
+    'granary init /backup/repo --key-file /root/granary.key   # makes the key file if it does not exist',
+    'granary init /backup/repo --password-file /root/granary.pass --compression zstd:9',
+  ],
+  async run(invocation) {
+    const { terminal, signal } = invocation
+    const positional = textArgument(invocation, 0) as string | undefined
+    await using backend = await openBackendOf(invocation, positional)
+    const { secret, createdKeyFile } = await secretForInit(invocation)
+    const config = await initRepository(backend, secret, {
+      signal,
+      ...option('suite', textOption(invocation, 'suite')),
+      ...option('compression', textOption(invocation, 'compression')),
+      ...option('chunker', textOption(invocation, 'chunker')),
+    })
+    terminal.emit({
+      type: 'repository',
+      v: 1,
+      id: config.id,
+      location: backend.location,
+      ...option('createdKeyFile', createdKeyFile),
+    })
+    terminal.say(`made repository ${config.id.slice(0, 8)} at ${backend.location}`)
+    if (createdKeyFile !== undefined) {
+      terminal.say(
+        `made the key file ${createdKeyFile}: without it nothing can be read. Keep a copy elsewhere, or print it:`,
+      )
+      terminal.say(`  granary key export --repo ${backend.location} --key-file ${createdKeyFile}`)
+    }
+    return 0
+  },
+}
+
+const option = <Name extends string>(name: Name, value: string | undefined): { [Key in Name]?: string } =>
+  value === undefined ? {} : ({ [name]: value } as { [Key in Name]: string })
+
+/** The key file is used if it exists, else made; a passphrase comes from its file. */
+const secretForInit = async (invocation: Invocation): Promise<{ secret: Secret; createdKeyFile?: string }> => {
+  const named = namedSecret(invocation)
+  if (named === undefined) {
+    throw new GranaryError(
+      'GRANARY_INVALID_ARGUMENT',
+      'a repository needs a key: no key file and no passphrase was given',
+      {
+        hint: 'give --key-file FILE (made if it does not exist) or --password-file FILE',
+      },
+    )
+  }
+  if (named.kind === 'passphrase') {
+    return { secret: { kind: 'passphrase', passphrase: await readPasswordFile(named.path, invocation.terminal) } }
+  }
+  if (await isThere(named.path)) return { secret: await keyFileSecret(named.path, invocation.terminal) }
+  return { secret: { kind: 'key-file', key: await createKeyFile(named.path) }, createdKeyFile: named.path }
+}
+
+const isThere = async (path: string): Promise<boolean> =>
+  await stat(path).then(
+    () => true,
+    () => false,
+  )

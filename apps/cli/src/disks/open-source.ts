@@ -1,0 +1,107 @@
+/** Opens what a command reads from. @module */
+import { basename, dirname, extname } from 'node:path'
+import { GranaryError, diskStream, openRawReader } from '@granary/core'
+import type { DiskReader, DiskStream } from '@granary/core'
+import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
+import type { Repository } from '@granary/dedup-store'
+import { filesInFolder, openQcow2File, refuseReferences } from '@granary/qcow2'
+import type { Terminal } from '../terminal/terminal.ts'
+import { parseDiskAddress } from './disk-address.ts'
+import type { DiskAddress } from './disk-address.ts'
+
+/** A disk to read, and what is known of it. */
+export interface OpenSource {
+  readonly disk: DiskReader | DiskStream
+  /** What it is called in a snapshot, when nobody says otherwise. */
+  readonly name: string
+  /** Where it came from, for people. */
+  readonly source: string
+  /** Where workers may read it themselves. */
+  readonly fileDescriptor?: number
+}
+
+export interface SourceOptions {
+  readonly terminal: Terminal
+  readonly signal: AbortSignal
+  /** Opened only when a stored disk is asked for. */
+  readonly openRepository: () => Promise<Repository>
+  /** Folders besides the image's own whose files it may name. */
+  readonly allowBacking?: readonly string[]
+  /** Refuses images that name other files. */
+  readonly noBacking?: boolean
+}
+
+const QCOW2_MAGIC = 0x514649fb
+
+export const openSource = async (text: string, options: SourceOptions): Promise<OpenSource> => {
+  const address = parseDiskAddress(text)
+  switch (address.kind) {
+    case 'stream':
+      return {
+        disk: diskStream(options.terminal.streams.stdin as AsyncIterable<Uint8Array>, 'standard input'),
+        name: 'disk',
+        source: '-',
+      }
+    case 'raw':
+      return await openRaw(address.path, address.isGuess)
+    case 'qcow2':
+      return await openImage(address.path, options)
+    case 'granary':
+      return await openStored(address, options)
+  }
+}
+
+/** As `openSource`, for commands that read at random. @throws GranaryError `GRANARY_INVALID_ARGUMENT` for a stream */
+export const openReader = async (
+  text: string,
+  options: SourceOptions,
+): Promise<OpenSource & { readonly disk: DiskReader }> => {
+  const source = await openSource(text, options)
+  if ('extents' in source.disk) return source as OpenSource & { readonly disk: DiskReader }
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'standard input can only be read from start to end', {
+    hint: 'give a file, a device or granary:ID/DISK',
+  })
+}
+
+const nameOf = (path: string): string => basename(path, extname(path)) || 'disk'
+
+const openRaw = async (path: string, isGuess: boolean): Promise<OpenSource> => {
+  const disk = await openRawReader(path)
+  try {
+    if (isGuess) await refuseDisguised(disk, path)
+    return { disk, name: nameOf(path), source: `raw:${path}`, fileDescriptor: disk.fileDescriptor }
+  } catch (error) {
+    await disk[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** A file called .raw or .img that is a qcow2 image: backing it up as it is would be a surprise at restore. */
+const refuseDisguised = async (disk: DiskReader, path: string): Promise<void> => {
+  if (disk.sizeBytes < 4) return
+  const start = new Uint8Array(4)
+  await disk.read(0, start)
+  if (new DataView(start.buffer).getUint32(0) !== QCOW2_MAGIC) return
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path} is called a raw disk, but begins as a qcow2 image does`, {
+    detail: { path },
+    hint: `write qcow2:${path} for the disk inside, or raw:${path} for the bytes of the file`,
+  })
+}
+
+const openImage = async (
+  path: string,
+  { allowBacking = [], noBacking = false }: SourceOptions,
+): Promise<OpenSource> => {
+  const resolve = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
+  return { disk: await openQcow2File(path, { resolve }), name: nameOf(path), source: `qcow2:${path}` }
+}
+
+const openStored = async (
+  { snapshot, disk }: Extract<DiskAddress, { kind: 'granary' }>,
+  { openRepository, signal }: SourceOptions,
+): Promise<OpenSource> => {
+  const repository = await openRepository()
+  const id = await resolveSnapshotId(repository.context, snapshot, { signal })
+  const stored = await openDisk(repository, id, { signal, ...(disk === undefined ? {} : { disk }) })
+  return { disk: stored, name: disk ?? 'disk', source: `granary:${id}${disk === undefined ? '' : `/${disk}`}` }
+}

@@ -1,0 +1,112 @@
+/** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
+import { rename, rm, stat } from 'node:fs/promises'
+import {
+  GranaryError,
+  copyDisk,
+  copyStream,
+  createRawDisk,
+  fromSystemError,
+  openRawWriter,
+  streamWriter,
+} from '@granary/core'
+import type { CopyCounts, DiskReader, DiskStream, OnProgress, RawWriter } from '@granary/core'
+import type { Terminal } from '../terminal/terminal.ts'
+import { parseDiskAddress } from './disk-address.ts'
+
+export interface WriteOptions {
+  readonly terminal: Terminal
+  readonly signal: AbortSignal
+  /** Write to an existing target, and only what differs. */
+  readonly overwriteDifferent: boolean
+  readonly onProgress: OnProgress
+}
+
+/** A new file is written under this name and renamed when it is whole: an interrupted restore never looks like a finished one. */
+const PARTIAL = '.granary-partial'
+
+const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
+
+/** @throws GranaryError `GRANARY_EXISTS` when the target is there and nobody said to overwrite it */
+export const writeTarget = async (
+  disk: DiskReader | DiskStream,
+  text: string,
+  options: WriteOptions,
+): Promise<CopyCounts> => {
+  const address = parseDiskAddress(text)
+  if (address.kind === 'stream') return await writeStdout(disk, options)
+  if (address.kind !== 'raw') {
+    throw new GranaryError('GRANARY_UNSUPPORTED', `${text}: disks are written as raw files, to devices, or to -`, {
+      hint: 'write raw:FILE; `qemu-img convert` makes another format of it',
+    })
+  }
+  const kind = await kindOf(address.path)
+  if (kind === 'none') return await writeNew(disk, address.path, options)
+  if (!options.overwriteDifferent) {
+    throw new GranaryError('GRANARY_EXISTS', `${address.path} exists`, {
+      detail: { path: address.path },
+      hint: '--overwrite-different writes to it what differs; or give another path',
+    })
+  }
+  return await writeExisting(disk, address.path, kind, options)
+}
+
+const kindOf = async (path: string): Promise<'none' | 'file' | 'device'> => {
+  try {
+    return (await stat(path)).isBlockDevice() ? 'device' : 'file'
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'none'
+    throw fromSystemError(error, `looking at ${path}`)
+  }
+}
+
+const writeStdout = async (
+  disk: DiskReader | DiskStream,
+  { terminal, signal, onProgress }: WriteOptions,
+): Promise<CopyCounts> => {
+  if (!isReader(disk)) {
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'from standard input to standard output there is nothing to do')
+  }
+  return await streamWriter(terminal.streams.stdout, 'standard output').writeDisk(disk, { signal, onProgress })
+}
+
+const copy = async (
+  disk: DiskReader | DiskStream,
+  writer: RawWriter,
+  options: WriteOptions,
+  differencesOnly: boolean,
+): Promise<CopyCounts> => {
+  const { signal, onProgress } = options
+  return isReader(disk)
+    ? await copyDisk(disk, writer, { signal, onProgress, differencesOnly })
+    : await copyStream(disk, writer, { signal, onProgress, differencesOnly })
+}
+
+const writeNew = async (disk: DiskReader | DiskStream, path: string, options: WriteOptions): Promise<CopyCounts> => {
+  const partial = `${path}${PARTIAL}`
+  const writer = await createRawDisk(partial, isReader(disk) ? disk.sizeBytes : 0, { overwrite: true })
+  try {
+    const counts = await copy(disk, writer, options, false)
+    await writer[Symbol.asyncDispose]()
+    await rename(partial, path)
+    return counts
+  } catch (error) {
+    await writer[Symbol.asyncDispose]()
+    await rm(partial, { force: true })
+    throw error
+  }
+}
+
+const writeExisting = async (
+  disk: DiskReader | DiskStream,
+  path: string,
+  kind: 'file' | 'device',
+  options: WriteOptions,
+): Promise<CopyCounts> => {
+  const writer = await openRawWriter(path)
+  try {
+    if (kind === 'file' && isReader(disk) && writer.sizeBytes !== disk.sizeBytes) await writer.resize(disk.sizeBytes)
+    return await copy(disk, writer, options, true)
+  } finally {
+    await writer[Symbol.asyncDispose]()
+  }
+}

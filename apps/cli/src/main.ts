@@ -1,0 +1,95 @@
+/** The command line: the command table goes to commander, and errors become exit codes. @module */
+import { Command as Program, CommanderError } from 'commander'
+import { isGranaryError } from '@granary/core'
+import { commands } from './commands/index.ts'
+import type { Command, OptionRow, OptionValues } from './command.ts'
+import { COMMON_OPTIONS } from './common-options.ts'
+import { EXIT_CODES, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK } from './exit-codes.ts'
+import { Terminal } from './terminal/terminal.ts'
+import type { TerminalStreams } from './terminal/terminal.ts'
+import { VERSION } from './version.ts'
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+
+/** Runs one command line and gives back the exit code. Ctrl-C ends the work in order; a second one ends it at once. */
+export const main = async (argv: readonly string[], streams: TerminalStreams = process): Promise<number> => {
+  const controller = new AbortController()
+  let interrupted: number | undefined
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (interrupted !== undefined) process.exit(interrupted)
+    interrupted = SIGNALS[signal as keyof typeof SIGNALS]
+    controller.abort(new Error(`interrupted by ${signal}`))
+  }
+  for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal)
+  let exitCode: number = EXIT_OK
+  let terminal = new Terminal(streams, { isJson: argv.includes('--json'), showsProgress: false })
+  const program = createProgram(streams, async (command, given, options) => {
+    terminal = new Terminal(streams, { isJson: options['json'] === true, showsProgress: options['progress'] !== false })
+    exitCode = await command.run({ arguments: given, options, terminal, signal: controller.signal })
+  })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_CODES.GRANARY_INVALID_ARGUMENT
+    if (interrupted !== undefined) {
+      terminal.fail(controller.signal.reason)
+      return interrupted
+    }
+    terminal.fail(error)
+    return isGranaryError(error) ? EXIT_CODES[error.code] : controller.signal.aborted ? EXIT_INTERRUPTED : EXIT_FAILED
+  } finally {
+    for (const signal of Object.keys(SIGNALS)) process.off(signal, onSignal)
+  }
+}
+
+type Run = (
+  command: Command,
+  given: readonly (string | readonly string[] | undefined)[],
+  options: OptionValues,
+) => Promise<void>
+
+const createProgram = (streams: TerminalStreams, run: Run): Program => {
+  const program = new Program('granary')
+    .description('Backs up disks of virtual machines into a deduplicating, encrypted repository, and gives them back.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeOut: text => streams.stdout.write(text), writeErr: text => streams.stderr.write(text) })
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      '\nFirst steps:\n  granary init /backup/repo --key-file /root/granary.key\n  granary backup /vm/disk.qcow2 --repo /backup/repo --key-file /root/granary.key\n  granary restore latest raw:/vm/disk.raw --repo /backup/repo --key-file /root/granary.key',
+    )
+  const groups = new Map<string, Program>()
+  for (const command of commands) addCommand(program, groups, command, run)
+  return program
+}
+
+const addCommand = (program: Program, groups: Map<string, Program>, command: Command, run: Run): void => {
+  const [first = '', second] = command.name.split(' ')
+  let parent = program
+  if (second !== undefined) {
+    parent = groups.get(first) ?? program.command(first).description(`commands about ${first}s`)
+    groups.set(first, parent)
+  }
+  const entry = parent.command(second ?? first).description(command.summary)
+  for (const { name, description } of command.arguments ?? []) entry.argument(name, description)
+  for (const option of [...(command.options ?? []), ...COMMON_OPTIONS]) addOption(entry, option)
+  if (command.examples !== undefined)
+    entry.addHelpText('after', `\nExamples:\n${command.examples.map(example => `  ${example}`).join('\n')}`)
+  entry.action(async (...values: unknown[]) => {
+    const given = values.slice(0, command.arguments?.length ?? 0) as (string | readonly string[] | undefined)[]
+    await run(command, given, entry.opts<OptionValues>())
+  })
+}
+
+const addOption = (entry: Program, { flags, description, isRepeated }: OptionRow): void => {
+  if (isRepeated === true)
+    entry.option(
+      flags,
+      description,
+      (value: string, before: readonly string[]) => [...before, value],
+      [] as readonly string[],
+    )
+  else entry.option(flags, description)
+}

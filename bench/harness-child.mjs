@@ -1,12 +1,15 @@
 // The process in which harness.mjs measures one thing. Reports JSON on descriptor 3.
 import { spawnSync } from 'node:child_process'
 import { writeSync } from 'node:fs'
-import koffi from 'koffi'
+import { createRequire } from 'node:module'
 
 /** struct rusage on 64-bit Linux: two timevals, then fourteen longs, of which the first is the peak RSS in KiB. */
 const RUSAGE_BYTES = 144
 const RUSAGE_SELF = 0
 const RUSAGE_CHILDREN = -1
+
+/** The one that core has, as an optional dependency. */
+const koffi = createRequire(new URL('../packages/core/package.json', import.meta.url))('koffi')
 const getrusage = koffi.load(null).func('int getrusage(int who, _Out_ uint8_t *usage)')
 
 const usageOf = who => {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Bytes } from './bytes.ts'
+import { checkWhole } from './check-whole.ts'
 
 const PAGE_BYTES = 256 * 1024
 
@@ -47,6 +48,7 @@ export function* zeroRuns(
   bytes: Bytes,
   { blockBytes = 4096, minZeroBytes = 32_768 }: ZeroRunOptions = {},
 ): Generator<ZeroRun, void, undefined> {
+  checkWhole('blockBytes', blockBytes)
   let dataStart = 0 // Everything before it was given out.
   for (let at = 0; at < bytes.length;) {
     const zeroStart = nextBlock(bytes, at, blockBytes, true)

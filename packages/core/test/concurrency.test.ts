@@ -141,6 +141,13 @@ t.test('a consumer that leaves waits for the calls in flight', async t => {
   t.equal(state.isClosed, true)
 })
 
+t.test('refuses a concurrency with which nothing would be done', async t => {
+  for (const concurrency of [0, -1, 1.5, Number.NaN, Infinity]) {
+    const results = mapOrdered([1], async n => n, { concurrency })
+    await t.rejects(results.next(), { code: 'GRANARY_INVALID_ARGUMENT', detail: { argument: 'concurrency' } })
+  }
+})
+
 t.test('a source that fails ends it with that failure', async t => {
   async function* source(): AsyncGenerator<number> {
     yield 1
@@ -177,7 +184,8 @@ t.test('a semaphore bounds what is held, first come first served', async t => {
   t.equal(semaphore.free, 1)
   for (const release of releases) release()
   t.equal(semaphore.free, 10)
-  await t.rejects(semaphore.acquire(11), { code: 'GRANARY_INVALID_ARGUMENT' })
+  for (const amount of [11, -1, Number.NaN])
+    await t.rejects(semaphore.acquire(amount), { code: 'GRANARY_INVALID_ARGUMENT' })
   t.throws(() => new Semaphore(0), { code: 'GRANARY_INVALID_ARGUMENT' })
 })
 

@@ -151,6 +151,7 @@ t.test('refuses a target that is too small, or cannot be compared, before it wri
   for (const bufferBytes of [0, -4096, 1000, 2 ** 30]) {
     await t.rejects(copyDisk(source, disk, { bufferBytes }), { code: 'GRANARY_INVALID_ARGUMENT' })
   }
+  await t.rejects(copyDisk(source, disk, { concurrency: 0 }), { code: 'GRANARY_INVALID_ARGUMENT' })
 })
 
 t.test('a larger target keeps what is behind the end', async t => {

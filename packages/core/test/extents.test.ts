@@ -182,6 +182,11 @@ t.test('aligning covers whole units, and no others', async t => {
   )
 })
 
+t.test('refuses units that are none', async t => {
+  for (const unit of [0, -1, 0.5, Number.NaN])
+    await t.rejects(collect(alignRanges([{ offset: 0, length: 1 }], unit)), { code: 'GRANARY_INVALID_ARGUMENT' })
+})
+
 t.test('streams that are left early are closed', async t => {
   let isClosed = 0
   async function* endless(): AsyncGenerator<Extent> {

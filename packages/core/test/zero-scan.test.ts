@@ -24,41 +24,56 @@ t.test('zeros come in any length up to 256 KiB', async t => {
   t.equal(isZero(zeros(2 ** 40)), true)
 })
 
-t.test('runs cover the buffer, alternate, and are zero where they say so', async t => {
-  const BLOCK = 16
-  // A buffer is drawn as a row of blocks (zero or not) and an odd tail.
-  const buffers = fc.tuple(fc.array(fc.boolean(), { maxLength: 40 }), fc.nat({ max: BLOCK - 1 }), fc.boolean())
-  const check = ([blocks, tailBytes, isTailZero]: [boolean[], number, boolean], minBlocks: number): void => {
-    const bytes = new Uint8Array(blocks.length * BLOCK + tailBytes)
-    for (const [i, hasData] of blocks.entries()) if (hasData) bytes[i * BLOCK + (i % BLOCK)] = 1
-    if (!isTailZero && tailBytes > 0) bytes[bytes.length - 1] = 1
-    const runs = [...zeroRuns(bytes, { blockBytes: BLOCK, minZeroBytes: minBlocks * BLOCK })]
-    let at = 0
-    let last: ZeroRun | undefined
-    for (const run of runs) {
-      const isRight =
-        run.offset === at &&
-        run.length > 0 &&
-        run.isZero !== last?.isZero &&
-        (!run.isZero || isZero(bytes, run.offset, run.offset + run.length))
-      if (!isRight) throw new Error(`run ${run.offset}+${run.length} after ${last?.offset}+${last?.length}`)
-      at += run.length
-      last = run
-    }
-    if (at !== bytes.length) throw new Error(`covers ${at} of ${bytes.length}`)
-    // Every long enough row of zero blocks is found as such.
-    for (let i = 0; i + minBlocks <= blocks.length; i++) {
-      if (minBlocks === 0 || blocks.slice(i, i + minBlocks).some(Boolean)) continue
-      const run = runs.find(run => run.offset <= i * BLOCK && run.offset + run.length >= (i + minBlocks) * BLOCK)
-      if (run?.isZero !== true) throw new Error(`zeros at block ${i} are missed`)
-    }
+const BLOCK = 16
+
+/** A buffer as a row of blocks (with data or not) and an odd tail. */
+interface Drawn {
+  readonly blocks: boolean[]
+  readonly tail: { readonly length: number; readonly hasData: boolean }
+  readonly minBlocks: number
+}
+
+const bytesOf = ({ blocks, tail }: Drawn): Uint8Array => {
+  const bytes = new Uint8Array(blocks.length * BLOCK + tail.length)
+  for (const [i, hasData] of blocks.entries()) if (hasData) bytes[i * BLOCK + (i % BLOCK)] = 1
+  if (tail.hasData && tail.length > 0) bytes[bytes.length - 1] = 1
+  return bytes
+}
+
+const checkCover = (bytes: Uint8Array, runs: readonly ZeroRun[]): void => {
+  let at = 0
+  for (const [i, run] of runs.entries()) {
+    if (run.offset !== at || run.length <= 0) throw new Error(`run ${run.offset}+${run.length}, expected one at ${at}`)
+    if (run.isZero === runs[i - 1]?.isZero) throw new Error(`run ${run.offset} is like the one before`)
+    at += run.length
+    if (run.isZero && !isZero(bytes, run.offset, at)) throw new Error(`run ${run.offset} has data`)
   }
-  await t.resolves(async () =>
-    fc.assert(
-      fc.property(buffers, fc.integer({ min: 1, max: 5 }), (drawn, minBlocks) => check(drawn, minBlocks)),
-      { seed: 1, numRuns: 1000 },
-    ),
-  )
+  if (at !== bytes.length) throw new Error(`covers ${at} of ${bytes.length}`)
+}
+
+/** Every long enough row of zero blocks lies in a run of zeros. */
+const checkFound = ({ blocks, minBlocks }: Drawn, runs: readonly ZeroRun[]): void => {
+  for (let i = 0; i + minBlocks <= blocks.length; i++) {
+    if (blocks.slice(i, i + minBlocks).includes(true)) continue
+    const run = runs.findLast(({ offset }) => offset <= i * BLOCK)
+    const isFound = run?.isZero === true && run.offset + run.length >= (i + minBlocks) * BLOCK
+    if (!isFound) throw new Error(`zeros at block ${i} are missed`)
+  }
+}
+
+t.test('runs cover the buffer, alternate, are zero where they say so, and miss no long row of zeros', async t => {
+  const drawn: fc.Arbitrary<Drawn> = fc.record({
+    blocks: fc.array(fc.boolean(), { maxLength: 40 }),
+    tail: fc.record({ length: fc.nat({ max: BLOCK - 1 }), hasData: fc.boolean() }),
+    minBlocks: fc.integer({ min: 1, max: 5 }),
+  })
+  const check = (buffer: Drawn): void => {
+    const bytes = bytesOf(buffer)
+    const runs = [...zeroRuns(bytes, { blockBytes: BLOCK, minZeroBytes: buffer.minBlocks * BLOCK })]
+    checkCover(bytes, runs)
+    checkFound(buffer, runs)
+  }
+  await t.resolves(async () => fc.assert(fc.property(drawn, check), { seed: 1, numRuns: 1000 }))
 })
 
 t.test('a short row of zeros between data is given as data, at the edges as zeros', async t => {

@@ -64,7 +64,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
  * @param what what was being done to what, as the start of a sentence: `writing disk.raw at 4096`
  * @param options `detail` is added to; `hint` replaces the usual one
  */
-export const fromSystemError = (error: unknown, what: string, options: GranaryErrorOptions = {}): unknown => {
+export const fromSystemError = (
+  error: unknown,
+  what: string,
+  options: Omit<GranaryErrorOptions, 'cause'> = {},
+): unknown => {
   const name = systemErrorName(error)
   if (name === undefined) return error
   const { code, text, retryable = false, hint }: Meaning = MEANINGS[name] ?? io

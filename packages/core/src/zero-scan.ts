@@ -5,17 +5,24 @@
  * @module
  */
 import type { Bytes } from './bytes.ts'
+import { checkWhole } from './check-whole.ts'
 
-const ZEROS = Buffer.alloc(256 * 1024)
+const PAGE_BYTES = 256 * 1024
 
-/** A view of at most `length` zeros, at most 256 KiB. Shared by all: never write into it. */
-export const zeros = (length: number): Bytes => ZEROS.subarray(0, length)
+/** What is compared with. It never leaves this module: one stray byte in it would hide data everywhere. */
+const ZEROS = Buffer.alloc(PAGE_BYTES)
+
+/** What is given out. */
+const SHARED_ZEROS = Buffer.alloc(PAGE_BYTES)
+
+/** A view of at most `length` zeros, at most 256 KiB, to be written somewhere. Shared by all: nobody may change it. */
+export const zeros = (length: number): Bytes => SHARED_ZEROS.subarray(0, length)
 
 /** True when `bytes[start..end)` are all zero. */
 export const isZero = (bytes: Bytes, start = 0, end: number = bytes.length): boolean => {
   for (let at = start; at < end;) {
     if (bytes[at] !== 0) return false // Most data says so in its first byte.
-    const pieceEnd = Math.min(at + ZEROS.length, end)
+    const pieceEnd = Math.min(at + PAGE_BYTES, end)
     if (ZEROS.compare(bytes, at, pieceEnd, 0, pieceEnd - at) !== 0) return false
     at = pieceEnd
   }
@@ -41,6 +48,7 @@ export function* zeroRuns(
   bytes: Bytes,
   { blockBytes = 4096, minZeroBytes = 32_768 }: ZeroRunOptions = {},
 ): Generator<ZeroRun, void, undefined> {
+  checkWhole('blockBytes', blockBytes)
   let dataStart = 0 // Everything before it was given out.
   for (let at = 0; at < bytes.length;) {
     const zeroStart = nextBlock(bytes, at, blockBytes, true)

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { open, truncate } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import { createLoopDevice, whyNoLoopDevices } from '@granary/testing'
 import t from 'tap'
 import { loadNative } from '../src/index.ts'
-import { sparseFile } from './scratch.ts'
+import { readWhole, sameBytes, sparseFile } from './scratch.ts'
 
 const native = await loadNative()
 const skip = native === undefined ? 'this system has no native calls' : false
@@ -51,6 +52,28 @@ t.test('knows the size of a device', { skip: skip || whyNoLoopDevices() }, async
   await using device = await open(createLoopDevice(t, 3 * 1024 ** 2))
   t.equal(native?.blockDeviceSize(device.fd), 3 * 1024 ** 2)
   t.throws(() => native?.blockDeviceSize(-1), { code: 'EBADF' })
+})
+
+t.test('there is nothing where koffi is not installed, and copying works', async t => {
+  const core = JSON.stringify(new URL('../src/index.js', import.meta.url).href)
+  const hooks = `export const resolve = (name, context, next) => {
+    if (name === 'koffi') throw Object.assign(new Error('not installed'), { code: 'ERR_MODULE_NOT_FOUND' })
+    return next(name, context)
+  }`
+  const path = await sparseFile(new Uint8Array(1024 ** 2).fill(9), [{ offset: 500_000, length: 1000 }])
+  const code = `
+    import { register } from 'node:module'
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hooks)}))
+    const { copyDisk, createRawDisk, loadNative, openRawReader } = await import(${core})
+    const reader = await openRawReader(process.argv[1])
+    const writer = await createRawDisk(process.argv[1] + '.copy', reader.sizeBytes)
+    const { writtenBytes } = await copyDisk(reader, writer)
+    await reader[Symbol.asyncDispose]()
+    await writer[Symbol.asyncDispose]()
+    console.log(JSON.stringify({ isLoaded: (await loadNative()) !== undefined, writtenBytes }))`
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', code, path], { encoding: 'utf8' })
+  t.match(JSON.parse(output), { isLoaded: false, writtenBytes: 4096 })
+  t.ok(sameBytes(await readWhole(`${path}.copy`), await readWhole(path)))
 })
 
 t.test('loads in a worker as well', { skip }, async t => {

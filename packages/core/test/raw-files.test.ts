@@ -97,6 +97,19 @@ t.test('tells holes from data', { skip: needsNative }, async t => {
   ])
 })
 
+t.test('a listing of many pieces lets others work, and hears an abort', { skip: needsNative }, async t => {
+  const pieces = Array.from({ length: 2000 }, (_, i) => ({ offset: i * 8192, length: 4096 }))
+  const path = await sparseFile(new Uint8Array(2000 * 8192).fill(1), pieces)
+  await using disk = await openRawReader(path)
+  t.equal((await extentsOf(disk)).length, 4000)
+  const controller = new AbortController()
+  setImmediate(() => controller.abort(new Error('stop')))
+  const listing = async (): Promise<void> => {
+    for await (const _ of disk.extents({ signal: controller.signal }));
+  }
+  await t.rejects(listing(), { message: 'stop' })
+})
+
 t.test('a cut tail is no hole', { skip: needsNative }, async t => {
   const path = await sparseFile(seededBytes(MiB, 3), [{ offset: 0, length: MiB }])
   await using disk = await openRawReader(path)

@@ -1,4 +1,5 @@
 /** Concurrency for async iterables. @module */
+import { checkWhole } from '../check-whole.ts'
 
 export interface MapOrderedOptions {
   /** Calls in flight at once, and so results held. @default 4 */
@@ -20,6 +21,7 @@ export async function* mapOrdered<Item, Result>(
   map: (item: Item, signal: AbortSignal) => Promise<Result>,
   { concurrency = 4, signal }: MapOrderedOptions = {},
 ): AsyncGenerator<Result, void, undefined> {
+  checkWhole('concurrency', concurrency)
   signal?.throwIfAborted()
   const controller = new AbortController()
   const fail = (error: unknown): void => controller.abort(error)

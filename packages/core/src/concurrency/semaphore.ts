@@ -1,4 +1,5 @@
 /** A bound on what is in use at once: calls, or bytes of memory. @module */
+import { checkWhole } from '../check-whole.ts'
 import { GranaryError } from '../errors.ts'
 
 interface Waiter {
@@ -13,11 +14,7 @@ export class Semaphore {
   readonly #waiters: Waiter[] = []
 
   constructor(capacity: number) {
-    if (!(capacity > 0)) {
-      throw new GranaryError('GRANARY_INVALID_ARGUMENT', `capacity ${capacity}: expected more than 0`, {
-        detail: { capacity },
-      })
-    }
+    checkWhole('capacity', capacity)
     this.capacity = capacity
     this.#free = capacity
   }
@@ -34,7 +31,8 @@ export class Semaphore {
    */
   async acquire(amount = 1, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<() => void> {
     signal?.throwIfAborted()
-    if (!(amount >= 0 && amount <= this.capacity)) {
+    checkWhole('amount', amount, { min: 0 })
+    if (amount > this.capacity) {
       throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${amount} units asked of ${this.capacity}`, {
         detail: { amount, capacity: this.capacity },
       })

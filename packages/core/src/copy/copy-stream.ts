@@ -13,9 +13,9 @@ import type { ComparableTarget, PieceContent } from './copy-piece.ts'
 import { CopyTally } from './copy-tally.ts'
 import { StageClock } from './stage-clock.ts'
 
-/** A target that can grow, such as a raw file. */
+/** A target that can grow, such as a raw file; one without `resize`, such as a block device, cannot. */
 export interface GrowingTarget extends DiskWriter {
-  resize(sizeBytes: number): Promise<void>
+  resize?(sizeBytes: number): Promise<void>
 }
 
 /** How far ahead of the stream a target grows at a time: seldom enough to cost nothing, and near its final size. */
@@ -55,7 +55,7 @@ export const copyStream = async (
   for await (const [{ length }, counts] of mapOrdered(blocks, copy, { concurrency, signal })) {
     tally.add(counts, { doneBytes: length, readBytes: length })
   }
-  if ('resize' in writer && stream.sizeBytes !== undefined) await writer.resize(stream.sizeBytes)
+  if ('resize' in writer && stream.sizeBytes !== undefined) await writer.resize?.(stream.sizeBytes)
   await writer.flush({ signal })
   return tally.end()
 }
@@ -98,7 +98,7 @@ async function* makeRoom(
   for await (const block of blocks) {
     const neededBytes = block.offset + block.length
     if (neededBytes > writer.sizeBytes) {
-      if (!('resize' in writer)) throw tooLong(neededBytes, writer.sizeBytes)
+      if (!('resize' in writer && writer.resize !== undefined)) throw tooLong(neededBytes, writer.sizeBytes)
       await writer.resize(neededBytes + GROWTH_BYTES)
     }
     yield block

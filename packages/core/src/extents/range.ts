@@ -1,4 +1,5 @@
 /** Ranges of bytes as streams: ascending, never overlapping unless said. @module */
+import { checkWhole } from '../check-whole.ts'
 
 /** A range of bytes. */
 export interface Range {
@@ -24,6 +25,7 @@ export async function* alignRanges(
   unit: number,
   { sizeBytes = Infinity }: AlignOptions = {},
 ): AsyncGenerator<Range, void, undefined> {
+  checkWhole('unit', unit)
   let start = 0
   let end = 0
   for await (const { offset, length } of ranges) {

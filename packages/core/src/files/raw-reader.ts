@@ -1,5 +1,6 @@
 /** Raw files and block devices as disks to read. @module */
 import { constants } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import type { Bytes } from '../bytes.ts'
 import { checkRange } from '../check-range.ts'
 import type { DiskReader, Extent, ExtentOptions } from '../disk.ts'
@@ -14,6 +15,9 @@ export const RAW_BLOCK_BYTES = 4096
 
 /** One pread(2) takes at most 2 GiB less a page; this is below and a power of two. */
 const MAX_TRANSFER_BYTES = 1024 ** 3
+
+/** Seeks are synchronous: a file in a million pieces must not keep the event loop waiting. */
+const SEEKS_PER_TURN = 256
 
 /** A raw file or block device open for reading. */
 export interface RawReader extends DiskReader {
@@ -80,7 +84,8 @@ async function* rawExtents(
     return
   }
   const end = offset + length
-  for (let at = offset; at < end;) {
+  for (let at = offset, seeks = 1; at < end; seeks++) {
+    if (seeks % SEEKS_PER_TURN === 0) await setImmediate()
     signal?.throwIfAborted()
     const dataAt = Math.min(await seekOrEnd(file, 'seekData', at, end), end)
     if (dataAt > at) yield { offset: at, length: dataAt - at, kind: 'hole' }

@@ -4,8 +4,9 @@ import { open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Bytes } from '../bytes.ts'
 import { checkRange } from '../check-range.ts'
+import { checkWhole } from '../check-whole.ts'
 import type { DiskWriter, ZeroOptions } from '../disk.ts'
-import { GranaryError } from '../errors.ts'
+import { GranaryError, isGranaryError } from '../errors.ts'
 import { fromSystemError } from '../system-error.ts'
 import { zeros } from '../zero-scan.ts'
 import { openRawFile } from './raw-file.ts'
@@ -20,10 +21,15 @@ const ZERO_PIECE_BYTES = 256 * 1024 ** 2
 export interface RawWriter extends RawReader, DiskWriter {
   readonly sizeBytes: number
   /**
-   * Makes a file longer (reading as zeros) or shorter.
+   * Makes the file longer (reading as zeros) or shorter. Block devices do not have it.
    *
-   * @throws GranaryError `GRANARY_UNSUPPORTED` on a block device
+   * @throws GranaryError `GRANARY_INVALID_ARGUMENT`; `GRANARY_LIMIT` when the file system takes no file of this size
    */
+  resize?(sizeBytes: number): Promise<void>
+}
+
+/** A raw file open for writing. */
+export interface RawFileWriter extends RawWriter {
   resize(sizeBytes: number): Promise<void>
 }
 
@@ -32,8 +38,12 @@ export interface RawWriter extends RawReader, DiskWriter {
  *
  * @throws GranaryError as `openRawReader`, and `GRANARY_LOCKED` when the device is mounted
  */
-export const openRawWriter = async (path: string, options: RawOptions = {}): Promise<RawWriter> =>
-  rawWriter(await openRawFile(path, constants.O_RDWR, options), { readsZero: false, isNew: false })
+export const openRawWriter = async (path: string, options: RawOptions = {}): Promise<RawWriter> => {
+  const file = await openRawFile(path, constants.O_RDWR, options)
+  const writer: RawWriter = rawWriter(file, { readsZero: false, isNew: false })
+  if (file.kind === 'device') delete writer.resize
+  return writer
+}
 
 export interface CreateRawOptions extends RawOptions {
   /** Replace an existing file. @default false */
@@ -49,10 +59,9 @@ export const createRawDisk = async (
   path: string,
   sizeBytes: number,
   { overwrite = false, native }: CreateRawOptions = {},
-): Promise<RawWriter> => {
+): Promise<RawFileWriter> => {
   const options: RawOptions = native === undefined ? {} : { native }
   const { file, isNew } = await createOrOpen(path, overwrite, options)
-  const writer = rawWriter(file, { readsZero: true, isNew })
   try {
     if (file.kind === 'device') {
       throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path} is a block device, which cannot be created`, {
@@ -60,9 +69,9 @@ export const createRawDisk = async (
         hint: 'Write to it as an existing target.',
       })
     }
-    if (!isNew) await writer.resize(0)
-    await writer.resize(sizeBytes)
-    return writer
+    if (!isNew) await resize(file, 0)
+    await resize(file, sizeBytes)
+    return rawWriter(file, { readsZero: true, isNew })
   } catch (error) {
     await file.handle.close()
     if (isNew) await unlink(path)
@@ -79,12 +88,12 @@ const createOrOpen = async (
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
     return { file: await openRawFile(path, flags, options), isNew: true }
   } catch (error) {
-    if (!(overwrite && error instanceof GranaryError && error.code === 'GRANARY_EXISTS')) throw error
+    if (!(overwrite && isGranaryError(error) && error.code === 'GRANARY_EXISTS')) throw error
     return { file: await openRawFile(path, constants.O_RDWR, options), isNew: false }
   }
 }
 
-const rawWriter = (file: RawFile, { readsZero, isNew }: { readsZero: boolean; isNew: boolean }): RawWriter => {
+const rawWriter = (file: RawFile, { readsZero, isNew }: { readsZero: boolean; isNew: boolean }): RawFileWriter => {
   let isNameDurable = !isNew
   return {
     ...rawReader(file),
@@ -177,16 +186,7 @@ const writeZeros = async (
 }
 
 const resize = async (file: RawFile, sizeBytes: number): Promise<void> => {
-  if (!(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0)) {
-    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `size ${sizeBytes}: expected 0 to 2^53 - 1 bytes`, {
-      detail: { sizeBytes },
-    })
-  }
-  if (file.kind === 'device') {
-    throw new GranaryError('GRANARY_UNSUPPORTED', `${file.path} is a block device: its size is fixed`, {
-      detail: { path: file.path, sizeBytes },
-    })
-  }
+  checkWhole('sizeBytes', sizeBytes, { min: 0 })
   await attempt(file, `giving ${sizeBytes} bytes to`, () => file.handle.truncate(sizeBytes))
   file.sizeBytes = sizeBytes
 }

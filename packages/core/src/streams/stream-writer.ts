@@ -2,7 +2,6 @@
 import type { Writable } from 'node:stream'
 import type { Bytes } from '../bytes.ts'
 import { mapOrdered } from '../concurrency/map-ordered.ts'
-import { BufferPool } from '../copy/buffer-pool.ts'
 import { DEFAULT_BUFFER_BYTES, checkBufferBytes } from '../copy/copy-options.ts'
 import type { CopyOptions } from '../copy/copy-options.ts'
 import { copyPieces } from '../copy/copy-pieces.ts'
@@ -12,8 +11,9 @@ import { COUNT_BY_KIND, noCounts } from '../copy/copy-counts.ts'
 import type { CopyCounts } from '../copy/copy-counts.ts'
 import { StageClock } from '../copy/stage-clock.ts'
 import type { DiskReader } from '../disk.ts'
-import { zeros } from '../zero-scan.ts'
 import { fromStreamError } from './disk-stream.ts'
+
+const ZERO_PAGE_BYTES = 256 * 1024
 
 /** Takes a whole disk. Ending the stream is left to its owner. */
 export interface StreamWriter {
@@ -31,14 +31,15 @@ export interface StreamWriter {
 export const streamWriter = (writable: Writable, name: string): StreamWriter => ({
   async writeDisk(reader, { signal, onProgress, concurrency = 4, bufferBytes = DEFAULT_BUFFER_BYTES } = {}) {
     checkBufferBytes(bufferBytes)
-    const pool = new BufferPool(bufferBytes)
+    const page = new Uint8Array(ZERO_PAGE_BYTES) // This stream's own: one that changes its chunks hurts nobody else.
     const clock = new StageClock()
     const tally = new CopyTally({ clock, totalBytes: reader.sizeBytes, onProgress })
-    const read = async (piece: CopyPiece, pieceSignal: AbortSignal): Promise<{ piece: CopyPiece; buffer?: Bytes }> => {
+    const read = async (piece: CopyPiece, pieceSignal: AbortSignal): Promise<{ piece: CopyPiece; bytes?: Bytes }> => {
       if (piece.kind !== 'data') return { piece }
-      const buffer = pool.take()
-      await clock.time('source', reader.read(piece.offset, buffer.subarray(0, piece.length), { signal: pieceSignal }))
-      return { piece, buffer }
+      // Fresh each time: a transform hands on what it got, so the stream owns the bytes for as long as it likes.
+      const bytes = Buffer.allocUnsafeSlow(piece.length)
+      await clock.time('source', reader.read(piece.offset, bytes, { signal: pieceSignal }))
+      return { piece, bytes }
     }
     const send = async (offset: number, bytes: Bytes): Promise<void> => {
       signal?.throwIfAborted()
@@ -48,15 +49,12 @@ export const streamWriter = (writable: Writable, name: string): StreamWriter => 
     // added here stays with a stream that failed, since nothing more comes from it.
     writable.on('error', ignore)
     const pieces = copyPieces(reader, { bufferBytes, target: 'zeros', signal })
-    for await (const { piece, buffer } of mapOrdered(pieces, read, { concurrency, signal })) {
-      if (buffer === undefined) await sendZeros(piece, send)
-      else {
-        await send(piece.offset, buffer.subarray(0, piece.length))
-        pool.give(buffer)
-      }
+    for await (const { piece, bytes } of mapOrdered(pieces, read, { concurrency, signal })) {
+      if (bytes === undefined) await sendZeros(piece, page, send)
+      else await send(piece.offset, bytes)
       tally.add(
         { ...noCounts(), [COUNT_BY_KIND[piece.kind]]: piece.length, writtenBytes: piece.length },
-        { doneBytes: piece.length, readBytes: buffer === undefined ? 0 : piece.length },
+        { doneBytes: piece.length, readBytes: bytes === undefined ? 0 : piece.length },
       )
     }
     writable.off('error', ignore)
@@ -66,16 +64,20 @@ export const streamWriter = (writable: Writable, name: string): StreamWriter => 
 
 const ignore = (): void => undefined
 
-const sendZeros = async (piece: CopyPiece, send: (offset: number, bytes: Bytes) => Promise<void>): Promise<void> => {
+const sendZeros = async (
+  piece: CopyPiece,
+  page: Bytes,
+  send: (offset: number, bytes: Bytes) => Promise<void>,
+): Promise<void> => {
   const end = piece.offset + piece.length
   for (let at = piece.offset; at < end;) {
-    const bytes = zeros(end - at)
+    const bytes = page.subarray(0, end - at)
     await send(at, bytes)
     at += bytes.length
   }
 }
 
-/** Resolves when the stream has taken the bytes and they may be used again. */
+/** Resolves when the stream is done with the bytes itself: that is the back-pressure. */
 const writeTo = (
   writable: Writable,
   bytes: Bytes,

@@ -1,7 +1,7 @@
 /** flock(2): an advisory lock that the kernel releases when its holder ends, however it ends. @module */
 import { getSystemErrorName } from 'node:util'
 
-export type FileLock = 'shared' | 'exclusive' | 'none'
+type FileLock = 'shared' | 'exclusive' | 'none'
 
 export interface FileLocks {
   /** Takes, changes or gives up the lock of an open file without waiting. False when somebody else's is in the way. */

@@ -33,8 +33,6 @@ export interface FileNode {
   /** How many of the writes are durable. */
   synced: number
   sizeBytes: number
-  /** It was there before the last power cut. */
-  readonly isOld: boolean
 }
 
 export interface FolderNode {
@@ -84,7 +82,7 @@ export const nodeAt = (state: FileSystemState, path: string): Node | undefined =
 export const applyOperation = (state: FileSystemState, operation: CrashOperation, at: number): void => {
   switch (operation.kind) {
     case 'create': {
-      const file: FileNode = { kind: 'file', file: operation.file, writes: [], synced: 0, sizeBytes: 0, isOld: false }
+      const file: FileNode = { kind: 'file', file: operation.file, writes: [], synced: 0, sizeBytes: 0 }
       state.files.set(operation.file, file)
       return setName(state, operation.path, file, at)
     }
@@ -177,7 +175,7 @@ export const stateAfterCut = (state: FileSystemState, operations: number, seed: 
     const kept = unsynced.length === 0 ? [] : outcome.keepWrites(unsynced)
     const writes = [...file.writes.slice(0, file.synced), ...kept].map(write => ({ ...write, at: -1 }))
     const sizeBytes = writes.reduce((end, write) => Math.max(end, write.offset + write.bytes.length), 0)
-    const copy: FileNode = { kind: 'file', file: file.file, writes, synced: writes.length, sizeBytes, isOld: true }
+    const copy: FileNode = { kind: 'file', file: file.file, writes, synced: writes.length, sizeBytes }
     files.set(file, copy)
     left.files.set(file.file, copy)
     return copy

@@ -177,9 +177,7 @@ const createLocks = (
   },
   isLocked: async path => {
     const node = nodeAt(state, path)
-    if (node === undefined || node.kind !== 'file') return undefined
-    // A lock of before the power cut was taken under another kernel, so that its being free says nothing.
-    return locks.has(node) || (node.isOld ? undefined : false)
+    return node?.kind === 'file' ? locks.has(node) : undefined
   },
 })
 

@@ -17,7 +17,14 @@ export interface FaultyBackendOptions {
 }
 
 const realTime: Pick<Clock, 'sleep'> = {
-  sleep: async (ms, signal) => await setTimeout(ms, undefined, signal ? { signal } : {}),
+  sleep: async (ms, signal) => {
+    try {
+      await setTimeout(ms, undefined, signal ? { signal } : {})
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    }
+  },
 }
 
 /** `backend` as it is, with faults. */

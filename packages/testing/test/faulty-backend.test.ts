@@ -131,7 +131,7 @@ t.test('a slow call waits by the clock it is given, and can be aborted', async t
   const real = faultyBackend(memoryBackend(), () => ({ kind: 'slow', ms: 10_000_000 }))
   const waiting = real.put('a', bytes('x'), { signal: controller.signal })
   controller.abort(new Error('stop'))
-  await t.rejects(waiting)
+  await t.rejects(waiting, { message: 'stop' })
 })
 
 t.test('a fault that does not fit its call is a mistake of the plan', async t => {

@@ -1,6 +1,6 @@
 /** Finds out, before a repository is made, whether a file system keeps what the file backend relies on. @module */
 import { dirname, join } from 'node:path'
-import { GranaryError, isGranaryError } from '@granary/core'
+import { GranaryError } from '@granary/core'
 import { temporaryName } from './file-layout.ts'
 import type { FileSystemPort } from './file-system-port.ts'
 import { systemCode, systemError } from './system-error.ts'
@@ -83,8 +83,7 @@ const attempt = async (root: string, feature: string, work: Promise<unknown>): P
     await work
   } catch (error) {
     const system = systemCode(error)
-    if (isGranaryError(error) || system === undefined || !CANNOT.has(system))
-      throw systemError(error, `cannot write to ${root}`)
+    if (system === undefined || !CANNOT.has(system)) throw systemError(error, `cannot write to ${root}`)
     throw refusal(root, feature, { system }, error)
   }
 }

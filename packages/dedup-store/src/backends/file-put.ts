@@ -5,6 +5,7 @@ import type { Bytes } from '@granary/core'
 import type { PutOptions, PutSource } from './backend.ts'
 import { folderOf, pathOfKey, temporaryName } from './file-layout.ts'
 import type { Folders } from './file-folders.ts'
+import { isMissing } from './file-root.ts'
 import type { FileSystemPort, OpenFile } from './file-system-port.ts'
 import { pieces } from './put-source.ts'
 import { systemCode, systemError } from './system-error.ts'
@@ -14,6 +15,8 @@ export interface FileStore {
   readonly fs: FileSystemPort
   readonly root: string
   readonly folders: Folders
+  /** Rejects once the folder is not what it was; see `watchRoot`. */
+  readonly checkRoot: () => Promise<void>
   readonly writing: Set<string>
 }
 
@@ -29,6 +32,7 @@ export const putFile = async (
 ): Promise<'stored' | 'exists'> => {
   const { fs, root, folders, writing } = store
   signal?.throwIfAborted()
+  await store.checkRoot()
   const path = pathOfKey(key)
   const folder = folderOf(path)
   await folders.ensure(folder)
@@ -139,12 +143,11 @@ const during = async <Result>(key: string, work: Promise<Result>): Promise<Resul
 }
 
 /** A folder that was there and is not any more is no missing object: the storage has gone away under us. */
-const storeError = (error: unknown, key: string): GranaryError => {
-  const system = systemCode(error)
-  if (system !== 'ENOENT' && system !== 'ENOTDIR') return systemError(error, `cannot store ${key}`)
+const storeError = (error: unknown, key: string): unknown => {
+  if (!isMissing(error)) return systemError(error, `cannot store ${key}`)
   return new GranaryError('GRANARY_IO', `cannot store ${key}: its folder, or its temporary file, has vanished`, {
     cause: error,
-    detail: { key, system },
+    detail: { key },
     hint: 'Check that the storage is still mounted.',
   })
 }

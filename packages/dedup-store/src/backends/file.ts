@@ -9,6 +9,7 @@ import { listFiles } from './file-list.ts'
 import { probeFolder } from './file-probe.ts'
 import { putFile } from './file-put.ts'
 import type { FileStore } from './file-put.ts'
+import { isMissing, watchRoot } from './file-root.ts'
 import { sweepFiles } from './file-sweep.ts'
 import type { FileSystemPort, OpenFile } from './file-system-port.ts'
 import { checkKey, checkOwner, checkPrefix } from './keys.ts'
@@ -27,7 +28,13 @@ export interface FileBackendOptions {
  */
 export const fileBackend = (path: string, { fs = nodeFileSystem() }: FileBackendOptions = {}): Required<Backend> => {
   const root = resolve(path)
-  const store: FileStore = { fs, root, folders: openFolders(fs, root), writing: new Set() }
+  const store: FileStore = {
+    fs,
+    root,
+    folders: openFolders(fs, root),
+    checkRoot: watchRoot(fs, root),
+    writing: new Set(),
+  }
   return {
     location: root,
     probe: async () => await probeFolder(fs, root),
@@ -78,10 +85,9 @@ async function* listChecked(
 ): AsyncGenerator<ObjectInfo, void, void> {
   checkPrefix(prefix)
   signal?.throwIfAborted()
+  await store.checkRoot()
   yield* listFiles(store, prefix, { signal })
 }
-
-const isMissing = (error: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
 
 const getFile = async (store: FileStore, key: string, options: GetOptions): Promise<Bytes> => {
   options.signal?.throwIfAborted()
@@ -99,11 +105,13 @@ const getFile = async (store: FileStore, key: string, options: GetOptions): Prom
   }
 }
 
-const openObject = async ({ fs, root }: FileStore, key: string): Promise<OpenFile> => {
+const openObject = async ({ fs, root, checkRoot }: FileStore, key: string): Promise<OpenFile> => {
   try {
     return await fs.open(join(root, pathOfKey(key)))
   } catch (error) {
-    throw isMissing(error) ? noSuchObject(root, key) : systemError(error, `cannot read ${key}`)
+    if (!isMissing(error)) throw systemError(error, `cannot read ${key}`)
+    await checkRoot()
+    throw noSuchObject(root, key)
   }
 }
 
@@ -124,7 +132,7 @@ const readExactly = async (
   return target
 }
 
-const statFile = async ({ fs, root, folders }: FileStore, key: string): Promise<ObjectInfo | undefined> => {
+const statFile = async ({ fs, root, folders, checkRoot }: FileStore, key: string): Promise<ObjectInfo | undefined> => {
   const path = pathOfKey(key)
   try {
     const { kind, sizeBytes } = await fs.stat(join(root, path))
@@ -132,18 +140,20 @@ const statFile = async ({ fs, root, folders }: FileStore, key: string): Promise<
     folders.touch(folderOf(path))
     return { key, sizeBytes }
   } catch (error) {
-    if (isMissing(error)) return undefined
-    throw systemError(error, `cannot look for ${key}`)
+    if (!isMissing(error)) throw systemError(error, `cannot look for ${key}`)
+    await checkRoot()
+    return undefined
   }
 }
 
-const deleteFile = async ({ fs, root, folders }: FileStore, key: string): Promise<void> => {
+const deleteFile = async ({ fs, root, folders, checkRoot }: FileStore, key: string): Promise<void> => {
   const path = pathOfKey(key)
   try {
     await fs.unlink(join(root, path))
     folders.touch(folderOf(path))
   } catch (error) {
     if (!isMissing(error)) throw systemError(error, `cannot delete ${key}`)
+    await checkRoot()
   }
 }
 
@@ -159,6 +169,7 @@ const holdLock = async ({ fs, root, folders }: FileStore, name: string): Promise
   try {
     return (await fs.lock(join(root, LOCKS_FOLDER, name))) ?? { [Symbol.asyncDispose]: async () => undefined }
   } catch (error) {
-    throw systemError(error, `cannot take the lock of ${name}`)
+    if (systemCode(error) !== 'EAGAIN') throw systemError(error, `cannot take the lock of ${name}`)
+    throw new GranaryError('GRANARY_LOCKED', `${name} is held by another process`, { cause: error, detail: { name } })
   }
 }

@@ -1,6 +1,8 @@
 /** The real file system, through node:fs. @module */
 import { constants, promises as fs } from 'node:fs'
 import type { BigIntStats, Dirent } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { FileKind, FileStat, FileSystemPort, FolderEntry, OpenFile } from './file-system-port.ts'
 import { loadFileLocks } from './flock.ts'
@@ -34,12 +36,12 @@ export const nodeFileSystem = (locks: Promise<FileLocks | undefined> = loadFileL
   },
   stat: async path => fileStat(await fs.stat(path, { bigint: true })),
   lock: async path => {
-    const flock = await locks
-    return flock && (await lockFile(path, flock))
+    const available = await locks
+    return available && (await lockFile(path, available))
   },
   isLocked: async path => {
-    const flock = await locks
-    return flock && (await isFileLocked(path, flock))
+    const available = await locks
+    return available && (await isFileLocked(path, available))
   },
 })
 
@@ -69,30 +71,32 @@ const folderEntry = async (folder: string, entry: Dirent): Promise<FolderEntry> 
 }
 
 /**
- * Names the running kernel. Where a lock was taken under another kernel, its being free says nothing: many network file systems keep
- * flock to one machine.
+ * Who takes a lock: the running kernel, and the machine. Where a lock was taken on another machine, its being free says nothing: some
+ * network file systems keep flock to one machine. After a restart of the same machine it does.
  */
-const kernelId = async (): Promise<string> =>
-  await fs.readFile('/proc/sys/kernel/random/boot_id', 'latin1').then(
-    id => id.trim(),
-    () => '',
-  )
+const readHolder = async (): Promise<{ kernel: string; machine: string }> => {
+  const read = async (path: string): Promise<string> => (await fs.readFile(path, 'latin1').catch(() => '')).trim()
+  const [kernel, machineId] = await Promise.all([read('/proc/sys/kernel/random/boot_id'), read('/etc/machine-id')])
+  // Containers of one image share the machine id; no two machines that share a storage have both in common.
+  const machine = machineId === '' ? '' : createHash('sha256').update(`${machineId}\n${hostname()}`).digest('hex')
+  return { kernel, machine }
+}
 
-const lockFile = async (path: string, flock: FileLocks): Promise<AsyncDisposable> => {
+const lockFile = async (path: string, locks: FileLocks): Promise<AsyncDisposable> => {
   for (let attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
     const file = await fs.open(path, constants.O_RDWR | constants.O_CREAT, FILE_MODE)
-    let isTaken = false
+    let isKept = false
     try {
-      isTaken = flock.tryLock(file.fd, 'exclusive') && (await isStillAt(path, file))
-      if (isTaken) {
+      if (locks.flock(file.fd, 'exclusive') && (await isStillAt(path, file))) {
         await file.truncate()
-        await file.write(await kernelId(), 0)
+        await file.write(JSON.stringify(await readHolder()), 0)
+        isKept = true
         return { [Symbol.asyncDispose]: once(async () => await releaseFile(path, file)) }
       }
       // Those who only look hold it shared, for an instant; then it is worth another try.
-      if (!flock.tryLock(file.fd, 'shared')) break
+      if (!locks.flock(file.fd, 'shared')) break
     } finally {
-      if (!isTaken) await file.close()
+      if (!isKept) await file.close()
     }
   }
   throw Object.assign(new Error(`EAGAIN: lock '${path}'`), { code: 'EAGAIN', syscall: 'flock', path })
@@ -117,19 +121,30 @@ const isStillAt = async (path: string, file: fs.FileHandle): Promise<boolean> =>
   return named !== undefined && named.dev === opened.dev && named.ino === opened.ino
 }
 
-const isFileLocked = async (path: string, flock: FileLocks): Promise<boolean | undefined> => {
+const isFileLocked = async (path: string, locks: FileLocks): Promise<boolean | undefined> => {
   const file = await fs.open(path, constants.O_RDONLY).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw error
   })
   if (file === undefined) return undefined
   try {
-    if (!flock.tryLock(file.fd, 'shared')) return true
-    flock.unlock(file.fd)
-    const takenUnder = (await file.readFile('latin1')).trim()
-    return takenUnder !== '' && takenUnder === (await kernelId()) ? false : undefined
+    if (!locks.flock(file.fd, 'shared')) return true
+    locks.flock(file.fd, 'none')
+    const [holder, here] = await Promise.all([file.readFile('latin1').then(parseHolder), readHolder()])
+    const isOurs = (['kernel', 'machine'] as const).some(part => here[part] !== '' && here[part] === holder?.[part])
+    return isOurs ? false : undefined
   } finally {
     await file.close()
+  }
+}
+
+/** Undefined for a lock that was never taken quite, or is none of ours. */
+const parseHolder = (text: string): Record<string, unknown> | undefined => {
+  try {
+    const holder: unknown = JSON.parse(text)
+    return typeof holder === 'object' && holder !== null ? (holder as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
   }
 }
 

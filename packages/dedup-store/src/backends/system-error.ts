@@ -1,5 +1,5 @@
 /** Errors of the operating system, as ours. @module */
-import { GranaryError, isGranaryError } from '@granary/core'
+import { GranaryError } from '@granary/core'
 import type { ErrorCode } from '@granary/core'
 
 interface Meaning {
@@ -41,7 +41,6 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EREMOTEIO: LOST,
   ETIMEDOUT: LOST,
   ENOTCONN: LOST,
-  EAGAIN: { code: 'GRANARY_LOCKED', reason: 'somebody else holds it' },
   EBUSY: { code: 'GRANARY_LOCKED', reason: 'it is in use' },
   EFBIG: { code: 'GRANARY_LIMIT', reason: 'the file system does not take files of this size' },
   EMFILE: { code: 'GRANARY_LIMIT', reason: 'too many open files', hint: 'Raise `ulimit -n`.' },
@@ -54,18 +53,21 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 
 /** The system's own name of an error ('ENOENT'), or undefined. */
 export const systemCode = (error: unknown): string | undefined =>
-  error instanceof Error && !isGranaryError(error) && 'code' in error && typeof error.code === 'string'
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E(?!RR_)[A-Z0-9_]+$/.test(error.code)
     ? error.code
     : undefined
 
-/** A GranaryError that says what was being done, why it failed and what helps. One that is a GranaryError already stays as it is. */
-export const systemError = (error: unknown, what: string): GranaryError => {
-  if (isGranaryError(error)) return error
+/**
+ * What a failure of the file system means in our terms: what was being done, why it failed and what helps. Anything else (a GranaryError,
+ * the reason of an abort, an error of a source, a bug) comes back as it is.
+ */
+export const systemError = (error: unknown, what: string): unknown => {
   const system = systemCode(error)
-  const { code, reason, hint } = (system === undefined ? undefined : MEANINGS[system]) ?? CANNOT_SAY
-  return new GranaryError(code, `${what}: ${reason}`, {
+  if (system === undefined) return error
+  const { code, reason, hint } = MEANINGS[system] ?? CANNOT_SAY
+  return new GranaryError(code, `${what}: ${reason} (${system})`, {
     cause: error,
-    detail: system === undefined ? {} : { system },
+    detail: { system },
     ...(hint === undefined ? {} : { hint }),
   })
 }

@@ -54,9 +54,9 @@ const jittered = (fs: FileSystemPort, random: (below: number) => number): FileSy
 
 /** Two processes store, race, look at each other's objects and delete; everything they were promised is noted. */
 const work = async (seed: number, wrap: Wrap): Promise<Run> => {
-  const fs = crashFileSystem()
-  await fs.createFolder(ROOT)
-  await fs.syncFolder('/')
+  const empty = crashFileSystem()
+  await empty.createFolder(ROOT)
+  const fs = empty.crashAt(1, 1) // The folder itself is there, whatever happens.
   const random = seededRandom(seed)
   const run: Run = { fs, promises: [], versions: new Map() }
   const promise = (what: string, holds: Promised['holds']): void =>

@@ -203,17 +203,57 @@ t.test('a link whose answer was lost still counts, and one that was lost to anot
   t.same((await filesUnder(root)).toSorted(), ['eexist', 'eio'])
 })
 
-t.test('a storage that vanishes is an error, and is not made anew', async t => {
-  const root = join(t.testdir({}), 'mount')
+t.test('a storage that vanishes, or turns into another, is an error and no empty storage', async t => {
+  const folder = t.testdir({})
+  const root = join(folder, 'mount')
   await mkdir(root)
   const backend = fileBackend(root)
   await backend.put('a/b', Buffer.from('x'))
+  const calls: Record<string, () => Promise<unknown>> = {
+    'put in a known folder': async () => await backend.put('a/c', Buffer.from('x')),
+    'put in a new folder': async () => await backend.put('z/c', Buffer.from('x')),
+    get: async () => await backend.get('a/b'),
+    stat: async () => await backend.stat('a/b'),
+    delete: async () => await backend.delete('a/b'),
+    list: async () => await keysOf(backend),
+  }
+  await rename(root, join(folder, 'gone'))
+  for (const [name, call] of Object.entries(calls)) await t.rejects(call, { code: 'GRANARY_IO' }, `gone: ${name}`)
+  await t.rejects(stat(root), { code: 'ENOENT' }, 'and is not made anew')
+  const late = fileBackend(root)
+  await t.rejects(late.put('a/b', Buffer.from('x')), { code: 'GRANARY_NOT_FOUND' })
+  await t.rejects(late.get('a/b'), { code: 'GRANARY_NOT_FOUND' })
+  await t.rejects(keysOf(late), { code: 'GRANARY_NOT_FOUND' })
+  await mkdir(root)
+  for (const [name, call] of Object.entries(calls)) await t.rejects(call, { code: 'GRANARY_IO' }, `another: ${name}`)
+  t.same(await readdir(root), [])
   await rm(root, { recursive: true })
-  await t.rejects(backend.put('a/c', Buffer.from('x')), { code: 'GRANARY_IO' })
-  await t.rejects(backend.put('z/c', Buffer.from('x')), { code: 'GRANARY_NOT_FOUND' })
-  await t.rejects(fileBackend(root).put('a/b', Buffer.from('x')), { code: 'GRANARY_NOT_FOUND' })
-  await t.rejects(stat(root), { code: 'ENOENT' })
-  await t.rejects(backend.get('a/b'), { code: 'GRANARY_NOT_FOUND' })
+  await rename(join(folder, 'gone'), root)
+  t.same(await keysOf(backend), ['a/b'], 'and back')
+})
+
+t.test('a storage that vanishes while it is listed is no shorter listing', async t => {
+  const root = t.testdir({ repository: {} })
+  const mount = join(root, 'repository')
+  let isGone = false
+  const fs = withCalls(real => ({
+    readFolder: async path => {
+      if (isGone) throw systemFailure('ENOENT')
+      return await real.readFolder(path)
+    },
+    stat: async path => {
+      if (isGone) throw systemFailure('ENOENT')
+      return await real.stat(path)
+    },
+  }))
+  const backend = fileBackend(mount, { fs })
+  for (const key of ['a/1', 'b/1', 'c/1']) await backend.put(key, Buffer.from('x'))
+  await t.rejects(
+    (async () => {
+      for await (const { key } of backend.list('')) isGone = key === 'b/1'
+    })(),
+    { code: 'GRANARY_IO' },
+  )
 })
 
 t.test('what stands in the way is said', async t => {
@@ -235,14 +275,30 @@ t.test('without locks on a machine a writer is neither alive nor dead', async t 
   await held[Symbol.asyncDispose]()
 })
 
-t.test('a lock taken under another kernel says nothing when it is free', async t => {
-  const root = t.testdir({ '.locks': { 's-1': 'another-boot', 's-2': '' } })
+t.test('a lock that is free says its holder is dead only on the machine that took it', async t => {
+  const root = t.testdir({})
   const backend = fileBackend(root)
-  t.equal(await backend.isHeld('s-1'), undefined)
-  t.equal(await backend.isHeld('s-2'), undefined)
   const held = await backend.hold('s-1')
+  const holder = JSON.parse(await readFile(join(root, '.locks/s-1'), 'utf8').catch(() => '{}')) as Record<
+    string,
+    string
+  >
   await held[Symbol.asyncDispose]()
-  t.same(await readdir(join(root, '.locks')), ['s-2'])
+  const taken: Record<string, [holder: unknown, isHeld: boolean | undefined]> = {
+    'same-boot': [{ ...holder, machine: 'x' }, false],
+    'before-restart': [{ ...holder, kernel: 'x' }, holder['machine'] ? false : undefined],
+    elsewhere: [{ kernel: 'x', machine: 'y' }, undefined],
+    nowhere: [{ kernel: '', machine: '' }, undefined],
+    odd: [7, undefined],
+  }
+  const canTell = 'kernel' in holder
+  for (const [name, [content, isHeld]] of Object.entries(taken)) {
+    await writeFile(join(root, '.locks', name), JSON.stringify(content))
+    t.equal(await backend.isHeld(name), canTell ? isHeld : undefined, name)
+  }
+  await writeFile(join(root, '.locks/empty'), '')
+  t.equal(await backend.isHeld('empty'), undefined)
+  await (await backend.hold('elsewhere'))[Symbol.asyncDispose]()
 })
 
 t.test('a file system that breaks the rules of decisions is refused', async t => {
@@ -288,6 +344,9 @@ t.test('a location names its backend', async t => {
   await t.rejects(openBackend(''), { code: 'GRANARY_INVALID_ARGUMENT' })
 })
 
+const run = (program: string, ...parameters: string[]): void =>
+  void execFileSync(program, parameters, { stdio: 'ignore' })
+
 /** Mounts on a fresh folder what `mount` makes of these arguments; undefined where that is not allowed or possible. */
 const tryMount = async (makeArguments: (folder: string) => string[]): Promise<string | undefined> => {
   const folder = await mkdtemp(join(tmpdir(), 'granary-mount-'))
@@ -295,11 +354,11 @@ const tryMount = async (makeArguments: (folder: string) => string[]): Promise<st
   await mkdir(point)
   t.teardown(async () => await rm(folder, { recursive: true, force: true }))
   try {
-    execFileSync('mount', [...makeArguments(folder), point], { stdio: 'ignore' })
+    run('mount', ...makeArguments(folder), point)
   } catch {
     return undefined
   }
-  t.teardown(() => execFileSync('umount', [point]))
+  t.teardown(() => run('umount', point))
   return point
 }
 
@@ -316,7 +375,7 @@ t.test(
     t.same(await filesUnder(smallMount as string), ['aa-1'])
     t.same(Buffer.from(await backend.get('packs/aa-1')), Buffer.from(seededBytes(500_000, 1)))
     t.equal(await backend.put('packs/aa-2', seededBytes(300_000, 2)), 'stored', 'what fits still goes in')
-    execFileSync('mount', ['-o', 'remount,ro', smallMount as string])
+    run('mount', '-o', 'remount,ro', smallMount as string)
     await t.rejects(backend.put('packs/aa-3', Buffer.from('x')), { code: 'GRANARY_PERMISSION' })
     await t.rejects(backend.delete('packs/aa-1'), { code: 'GRANARY_PERMISSION' })
     t.same(await keysOf(backend), ['packs/aa-1', 'packs/aa-2'])
@@ -325,8 +384,8 @@ t.test(
 
 const fatMount = await tryMount(folder => {
   const image = join(folder, 'fat.img')
-  execFileSync('truncate', ['-s', '4M', image])
-  execFileSync('mkfs.vfat', [image], { stdio: 'ignore' })
+  run('truncate', '-s', '4M', image)
+  run('mkfs.vfat', image)
   return ['-o', 'loop', image]
 })
 t.test(

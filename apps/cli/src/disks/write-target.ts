@@ -104,7 +104,7 @@ const writeExisting = async (
 ): Promise<CopyCounts> => {
   const writer = await openRawWriter(path)
   try {
-    if (kind === 'file' && isReader(disk) && writer.sizeBytes !== disk.sizeBytes) await writer.resize(disk.sizeBytes)
+    if (kind === 'file' && isReader(disk) && writer.sizeBytes !== disk.sizeBytes) await writer.resize?.(disk.sizeBytes)
     return await copy(disk, writer, options, true)
   } finally {
     await writer[Symbol.asyncDispose]()

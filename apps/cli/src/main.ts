@@ -9,6 +9,9 @@ import { Terminal } from './terminal/terminal.ts'
 import type { TerminalStreams } from './terminal/terminal.ts'
 import { VERSION } from './version.ts'
 
+/** As a shell reports a program that SIGPIPE ended. */
+const EXIT_CLOSED_OUTPUT = 141
+
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 /** Runs one command line and gives back the exit code. Ctrl-C ends the work in order; a second one ends it at once. */
@@ -21,6 +24,11 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
     controller.abort(new Error(`interrupted by ${signal}`))
   }
   for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal)
+  const onClosedOutput = (error: Error): void => {
+    interrupted ??= EXIT_CLOSED_OUTPUT // Whoever read our output has seen enough.
+    controller.abort(error)
+  }
+  streams.stdout.on('error', onClosedOutput)
   let exitCode: number = EXIT_OK
   let terminal = new Terminal(streams, { isJson: argv.includes('--json'), showsProgress: false })
   const program = createProgram(streams, async (command, given, options) => {
@@ -29,9 +37,10 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
   })
   try {
     await program.parseAsync(argv, { from: 'user' })
-    return exitCode
+    return interrupted ?? exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_CODES.GRANARY_INVALID_ARGUMENT
+    if (interrupted === EXIT_CLOSED_OUTPUT) return interrupted
     if (interrupted !== undefined) {
       terminal.fail(controller.signal.reason)
       return interrupted
@@ -85,11 +94,9 @@ const addCommand = (program: Program, groups: Map<string, Program>, command: Com
 
 const addOption = (entry: Program, { flags, description, isRepeated }: OptionRow): void => {
   if (isRepeated === true)
-    entry.option(
-      flags,
-      description,
-      (value: string, before: readonly string[]) => [...before, value],
-      [] as readonly string[],
-    )
+    entry.option(flags, description, (value: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      value,
+    ])
   else entry.option(flags, description)
 }

@@ -58,6 +58,7 @@ export const initRepository = async (
   const settings = checkSettings(options)
   const { signal } = options
   if ((await getOptional(backend, CONFIG_KEY, signal)) !== undefined) throw exists(backend)
+  await backend.probe?.({ signal })
   for await (const { key } of backend.list('', { signal })) {
     if (!key.startsWith('keys/')) {
       throw new GranaryError('GRANARY_EXISTS', `${backend.location} is not empty: it has ${key}, and no config`, {
@@ -66,7 +67,6 @@ export const initRepository = async (
       })
     }
   }
-  await backend.probe?.()
   const keyring = Keyring.create()
   const slot = await addSlot(backend, keyring, secret, options.slot ?? { label: 'first' })
   const config = encodeConfig(repositoryKeys(keyring, settings.suite), settings)

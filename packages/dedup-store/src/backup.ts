@@ -81,7 +81,7 @@ export const backup = async (
     seal: session.sealOf('dataPack'),
   }
   try {
-    await using pool = await openWindowPool(setup, { claim, emit: sink.emit }, options.workers ?? 1)
+    await using pool = await openWindowPool(setup, { claim, emit: async (lane, piece) => await sink.emit(lane, piece) }, options.workers ?? 1)
     const blobs = createBlobReader(context.backend, context.keys, session.index)
     const records: DiskRecord[] = []
     for (const input of disks) {

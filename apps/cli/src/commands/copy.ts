@@ -33,7 +33,7 @@ export const copy: Command = {
     const source = await openSource(textArgument(invocation, 0), {
       terminal,
       signal,
-      openRepository: repository.open,
+      openRepository: async () => await repository.open(),
       allowBacking: listOption(invocation, 'allowBacking'),
       noBacking: invocation.options['backing'] === false,
     })

@@ -24,7 +24,7 @@ export const map: Command = {
     const { disk } = await openReader(textArgument(invocation, 0), {
       terminal,
       signal,
-      openRepository: repository.open,
+      openRepository: async () => await repository.open(),
       allowBacking: listOption(invocation, 'allowBacking'),
       noBacking: invocation.options['backing'] === false,
     })

@@ -8,11 +8,12 @@ import type { AbortOptions, Bottleneck, Bytes, DiskReader, DiskStream } from '@g
 import { mapOrdered } from '@granary/core'
 import { isSameChunker } from '@granary/chunker'
 import type { ChunkerParameters } from '@granary/chunker'
-import { MapReader, windowOffset } from '../map/map-reader.ts'
+import { windowOffset } from '../map/map-reader.ts'
+import type { MapReader } from '../map/map-reader.ts'
 import { MapWriter } from '../map/map-writer.ts'
 import type { NodeReference } from '../map/map-nodes.ts'
 import type { NodeStore } from '../map/node-store.ts'
-import { mapRootOf, textOfNode } from '../sessions/manifest.ts'
+import { textOfNode } from '../sessions/manifest.ts'
 import type { DiskRecord, DiskStats } from '../sessions/manifest.ts'
 import { readGathered, windowsOfDisk, windowsOfStream } from './disk-windows.ts'
 import type { DiskWindow } from './disk-windows.ts'
@@ -70,15 +71,17 @@ export const storeDisk = async (
   const leaves: { window: number; leaf: NodeReference }[] = []
   let doneBytes = 0
 
-  const store = async (window: DiskWindow, windowSignal: AbortSignal): Promise<void> => {
+  const store = async (window: DiskWindow, windowSignal: AbortSignal): Promise<{ window: number; leaf: NodeReference }> => {
     const { leaf, stats: added } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
-    if (leaf.kind !== 'hole') leaves.push({ window: window.window, leaf })
     doneBytes += window.length
     if (added !== undefined) addStats(stats, added)
     onProgress?.({ ...stats, disk: input.name, doneBytes, totalBytes })
+    return { window: window.window, leaf }
   }
   const windows = isReader(disk) ? windowsOfDisk(disk, { signal }) : windowsOfStream(disk, { signal })
-  for await (const _ of mapOrdered(windows, store, { concurrency: pool.size, signal })) void _
+  for await (const stored of mapOrdered(windows, store, { concurrency: pool.size, signal })) {
+    if (stored.leaf.kind !== 'hole') leaves.push(stored)
+  }
 
   const sizeBytes = isReader(disk) ? disk.sizeBytes : doneBytes
   const map = new MapWriter(sizeBytes)

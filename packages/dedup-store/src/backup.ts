@@ -81,7 +81,11 @@ export const backup = async (
     seal: session.sealOf('dataPack'),
   }
   try {
-    await using pool = await openWindowPool(setup, { claim, emit: async (lane, piece) => await sink.emit(lane, piece) }, options.workers ?? 1)
+    await using pool = await openWindowPool(
+      setup,
+      { claim, emit: async (lane, piece) => await sink.emit(lane, piece) },
+      options.workers ?? 1,
+    )
     const blobs = createBlobReader(context.backend, context.keys, session.index)
     const records: DiskRecord[] = []
     for (const input of disks) {
@@ -195,7 +199,8 @@ export const openDisk = async (
     const record = chooseDisk(pin.snapshot, options.disk)
     const index = await openIndex(repository, { signal })
     const blobs = createBlobReader(context.backend, context.keys, index)
-    return new StoredDisk(mapRootOf(record), blobs, async () => await pin[Symbol.asyncDispose](), options)
+    const close = async (): Promise<void> => await pin[Symbol.asyncDispose]()
+    return new StoredDisk(mapRootOf(record), { blobs, chunkIdKey: context.keys.chunkId, close }, options)
   } catch (error) {
     await pin[Symbol.asyncDispose]()
     throw error

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { diskStream, memoryDisk } from '@granary/core'
 import { diskReaderContract, seededRandom } from '@granary/testing'
-import { backup, check, listSnapshots, openDisk, resolveSnapshotId } from '../src/index.ts'
+import { backup, check, fileBackend, listSnapshots, memoryBackend, openDisk, resolveSnapshotId } from '../src/index.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
 const MiB = 1024 * 1024
@@ -112,6 +112,31 @@ t.test('10,000 random reads equal the source', async t => {
     if (Buffer.compare(target, content.subarray(offset, offset + target.length)) !== 0) bad++
   }
   t.equal(bad, 0)
+})
+
+t.test('large reads into shared memory are decoded on other threads, and are the same', async t => {
+  const content = mixedDisk(40 * MiB + 4097, 21)
+  content.copyWithin(20 * MiB, 0, 3 * MiB) // Chunks that stand in two places of one read.
+  for (const backend of [memoryBackend(), fileBackend(t.testdir({}))]) {
+    const repository = await createRepository({}, backend)
+    const { id } = await backUp(repository, content)
+    await using disk = await openDisk(repository, id, { threads: 2 })
+    const random = seededRandom(3)
+    for (let i = 0; i < 30; i++) {
+      const offset = random(content.length - 6 * MiB)
+      const target = new Uint8Array(new SharedArrayBuffer(MiB + random(5 * MiB)))
+      await disk.read(offset, target)
+      if (Buffer.compare(target, content.subarray(offset, offset + target.length)) !== 0) t.fail(`read at ${offset}`)
+    }
+    const packs: string[] = []
+    for await (const { key } of backend.list('packs/')) packs.push(key)
+    const [first = ''] = packs
+    const damaged = await backend.get(first)
+    damaged[damaged.length >> 1] = (damaged[damaged.length >> 1] as number) ^ 1
+    await backend.put(first, damaged)
+    const whole = new Uint8Array(new SharedArrayBuffer(content.length))
+    await t.rejects(disk.read(0, whole), { code: 'GRANARY_AUTHENTICATION', detail: { object: first } })
+  }
 })
 
 t.test('a failing source commits nothing, and what was stored is used again', async t => {

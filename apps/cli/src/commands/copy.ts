@@ -3,7 +3,7 @@ import { isGiven, listOption, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
 import { openSource } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
-import { writeTarget } from '../disks/write-target.ts'
+import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { startProgress } from '../terminal/progress-line.ts'
 
 export const copy: Command = {
@@ -36,6 +36,7 @@ export const copy: Command = {
       openRepository: async () => await repository.open(),
       allowBacking: listOption(invocation, 'allowBacking'),
       noBacking: invocation.options['backing'] === false,
+      tuning: COPY_TUNING,
     })
     await using disk = source.disk
     const progress = startProgress(terminal)

@@ -6,7 +6,7 @@ import { openDisk, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, Snapshot } from '@granary/dedup-store'
 import { isGiven, textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
-import { writeTarget } from '../disks/write-target.ts'
+import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { shortId } from '../snapshot-output.ts'
 import { startProgress } from '../terminal/progress-line.ts'
@@ -82,7 +82,7 @@ const restoreDisk = async (
   { snapshot, disk, target }: { snapshot: Snapshot; disk: string; target: string },
 ): Promise<void> => {
   const { terminal, signal } = invocation
-  await using stored = await openDisk(repository, snapshot.id, { disk, signal, readAheadBytes: 0 })
+  await using stored = await openDisk(repository, snapshot.id, { disk, signal, ...COPY_TUNING })
   const progress = startProgress(terminal)
   const startMs = performance.now()
   const counts: CopyCounts = await writeTarget(stored, target, {

@@ -3,7 +3,7 @@ import { basename, dirname, extname } from 'node:path'
 import { GranaryError, diskStream, openRawReader } from '@granary/core'
 import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
-import type { Repository } from '@granary/dedup-store'
+import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
 import { filesInFolder, openQcow2File, refuseReferences } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
@@ -27,6 +27,8 @@ export interface SourceOptions {
   readonly openRepository: () => Promise<Repository>
   /** Folders besides the image's own whose files it may name. */
   readonly allowBacking?: readonly string[]
+  /** How stored disks are opened. */
+  readonly tuning?: StoredDiskOptions
   /** Refuses images that name other files. */
   readonly noBacking?: boolean
 }
@@ -98,10 +100,10 @@ const openImage = async (
 
 const openStored = async (
   { snapshot, disk }: Extract<DiskAddress, { kind: 'granary' }>,
-  { openRepository, signal }: SourceOptions,
+  { openRepository, signal, tuning = {} }: SourceOptions,
 ): Promise<OpenSource> => {
   const repository = await openRepository()
   const id = await resolveSnapshotId(repository.context, snapshot, { signal })
-  const stored = await openDisk(repository, id, { signal, ...(disk === undefined ? {} : { disk }) })
+  const stored = await openDisk(repository, id, { signal, ...tuning, ...(disk === undefined ? {} : { disk }) })
   return { disk: stored, name: disk ?? 'disk', source: `granary:${id}${disk === undefined ? '' : `/${disk}`}` }
 }

@@ -1,4 +1,5 @@
 /** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
+import { availableParallelism } from 'node:os'
 import { rename, rm, stat } from 'node:fs/promises'
 import {
   GranaryError,
@@ -23,6 +24,13 @@ export interface WriteOptions {
 
 /** A new file is written under this name and renamed when it is whole: an interrupted restore never looks like a finished one. */
 const PARTIAL = '.granary-partial'
+
+/** Large pieces: a stored disk fetches and opens what lies side by side in a pack together. */
+const BUFFER_BYTES = 4 * 1024 * 1024
+const CONCURRENCY = 3
+
+/** How a stored disk that is copied as a whole is opened: chunks are decoded on other threads, and none is needed twice. */
+export const COPY_TUNING = { threads: 1, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
 
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 
@@ -77,7 +85,13 @@ const copy = async (
 ): Promise<CopyCounts> => {
   const { signal, onProgress } = options
   return isReader(disk)
-    ? await copyDisk(disk, writer, { signal, onProgress, differencesOnly })
+    ? await copyDisk(disk, writer, {
+        signal,
+        onProgress,
+        differencesOnly,
+        bufferBytes: BUFFER_BYTES,
+        concurrency: CONCURRENCY,
+      })
     : await copyStream(disk, writer, { signal, onProgress, differencesOnly })
 }
 

@@ -1,4 +1,9 @@
-/** Buffers that are used again: a fresh one per piece costs more in page faults than the copy itself. @module */
+/**
+ * Buffers that are used again: a fresh one per piece costs more in page faults than the copy itself. They are on shared
+ * memory, so that a disk may fill them from other threads.
+ *
+ * @module
+ */
 import type { Bytes } from '../bytes.ts'
 
 /** Holds as many buffers as were ever in use at once; its users bound that. */
@@ -21,7 +26,7 @@ export class BufferPool {
   }
 
   take(): Bytes {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bufferBytes)
+    return this.#free.pop() ?? new Uint8Array(new SharedArrayBuffer(this.#bufferBytes))
   }
 
   give(buffer: Bytes): void {

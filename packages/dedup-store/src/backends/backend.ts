@@ -108,4 +108,7 @@ export interface Backend extends AsyncDisposable {
    * @returns how many were removed
    */
   sweep?(isAlive: (owner: string) => Promise<boolean>, options?: AbortOptions): Promise<number>
+
+  /** Where an object is, or would be, as a file of this machine; objects are immutable, so any thread may read it there. */
+  pathOf?(key: string): string
 }

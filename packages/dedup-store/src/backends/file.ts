@@ -74,6 +74,7 @@ export const fileBackend = (path: string, { fs = nodeFileSystem() }: FileBackend
     },
     sweep: async (isAlive: (owner: string) => Promise<boolean>, options: AbortOptions = {}) =>
       await sweepFiles(store, isAlive, options),
+    pathOf: (key: string) => join(root, pathOfKey(key)),
     [Symbol.asyncDispose]: async () => undefined,
   }
 }

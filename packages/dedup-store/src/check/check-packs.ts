@@ -75,9 +75,10 @@ const readBlobs = async (
     }
     const sealed = await context.backend.get(pack.key, { offset: from, length: to - from, signal })
     for (let ordinal = first; ordinal < last; ordinal++) {
-      const { offset, sealedLength } = pack.entries[ordinal] as PackEntry
+      const entry = pack.entries[ordinal] as PackEntry
+      const { offset, sealedLength } = entry
       try {
-        openBlob(pack, ordinal, sealed.subarray(offset - from, offset - from + sealedLength), verifier)
+        openBlob(pack, { ordinal, entry }, sealed.subarray(offset - from, offset - from + sealedLength), verifier)
       } catch (error) {
         if (!isGranaryError(error)) throw error
         list.add(pack.key, error)

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { constantTimeEqual, deriveObjectKeys, suiteById, suiteByName } from '@granary/transform'
-import type { Sealer } from '@granary/transform'
+import type { Sealer, SealingKeys } from '@granary/transform'
 import { HEADER_ASSOCIATED_BYTES, HEADER_BYTES, decodeHeader, encodeHeader } from './header.ts'
 import type { ObjectHeader, ObjectType } from './header.ts'
 import type { RepositoryKeys } from './repository-keys.ts'
@@ -34,14 +34,23 @@ export const createObjectSealer = (keys: RepositoryKeys, type: ObjectType, domai
  *
  * @throws GranaryError `GRANARY_AUTHENTICATION` when salt, commitment or key are not what they were
  */
-export const openObjectSealer = (header: ObjectHeader, domainKey: Bytes, key: string): Sealer => {
+export const openObjectSealer = (header: ObjectHeader, domainKey: Bytes, key: string): Sealer =>
+  openObjectKeys(header, domainKey, key).sealer
+
+/** As `openObjectSealer`, with the keys, for whoever opens parts on another thread. */
+export const openObjectKeys = (
+  header: ObjectHeader,
+  domainKey: Bytes,
+  key: string,
+): { sealer: Sealer; seal: { suite: number; keys: SealingKeys } } => {
   const { encryption, mac, commitment } = deriveObjectKeys(domainKey, header.salt)
   if (!constantTimeEqual(commitment, header.commitment)) {
     throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the header was changed, or the key is another`, {
       detail: { object: key },
     })
   }
-  return suiteById(header.suite).open({ encryption, mac })
+  const keys = { encryption, mac }
+  return { sealer: suiteById(header.suite).open(keys), seal: { suite: header.suite, keys } }
 }
 
 /** Associated data of a body: the fixed part of the header, then the object's name. */

@@ -7,11 +7,11 @@
 import { GranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { createKeyedHasher, decompress, unwrapDataKey } from '@granary/transform'
-import type { Sealer } from '@granary/transform'
+import type { Sealer, SealingKeys } from '@granary/transform'
 import type { Backend } from '../backends/backend.ts'
 import { decodeHeader } from '../format/header.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
-import { namingObject, openObjectSealer } from '../format/sealed-object.ts'
+import { namingObject, openObjectKeys } from '../format/sealed-object.ts'
 import {
   FOOTER_ORDINAL,
   MAX_ENVELOPE_BYTES,
@@ -32,7 +32,18 @@ export interface OpenPack {
   readonly entries: readonly PackEntry[]
   readonly prelude: Bytes
   readonly sealer: Sealer
+  /** What `sealer` was made of, for another thread. */
+  readonly seal: PackSealing
 }
+
+/** Enough to open a pack's blobs elsewhere. Plain data, secret. */
+export interface PackSealing {
+  readonly suite: number
+  readonly keys: SealingKeys
+}
+
+/** A pack as far as opening its blobs needs it. */
+export type BlobSource = Pick<OpenPack, 'key' | 'type' | 'prelude' | 'sealer'>
 
 /**
  * Reads header, footer and trailer of a pack.
@@ -51,7 +62,7 @@ export const openPack = async (
     throw new GranaryError('GRANARY_NOT_FOUND', `${key} is missing`, { detail: { object: key } })
   if (packBytes < PACK_AT.envelope + TRAILER_BYTES) throw truncated(key, packBytes)
   const start = await backend.get(key, { length: Math.min(packBytes, PACK_AT.envelope + MAX_ENVELOPE_BYTES), signal })
-  const { type, prelude, sealer } = openPrelude(keys, key, start)
+  const { type, prelude, sealer, seal } = openPrelude(keys, key, start)
   const trailer = await backend.get(key, { offset: packBytes - TRAILER_BYTES, length: TRAILER_BYTES, signal })
   const { footerLength, entries } = decodeTrailer(trailer, packBytes, key)
   const footerOffset = packBytes - TRAILER_BYTES - footerLength
@@ -66,6 +77,7 @@ export const openPack = async (
     entries: decodeEntries(footer, prelude.length, footerOffset, key),
     prelude,
     sealer,
+    seal,
   }
 }
 
@@ -79,7 +91,7 @@ const openPrelude = (
   keys: RepositoryKeys,
   key: string,
   start: Bytes,
-): { type: PackType; prelude: Bytes; sealer: Sealer } => {
+): Pick<OpenPack, 'type' | 'prelude' | 'sealer' | 'seal'> => {
   const header = decodeHeader(start, key)
   if (header.type !== 'dataPack' && header.type !== 'mapPack') {
     throw new GranaryError('GRANARY_CORRUPT', `${key}: expected a pack, found ${header.type}`, {
@@ -100,7 +112,7 @@ const openPrelude = (
           prelude.subarray(PACK_AT.domain, PACK_AT.envelopeLength),
         ),
   )
-  return { type: header.type, prelude, sealer: openObjectSealer(header, domainKey, key) }
+  return { type: header.type, prelude, ...openObjectKeys(header, domainKey, key) }
 }
 
 /** What identifies the plain bytes: chunk ids and map ids are hashes under different keys. */
@@ -119,12 +131,15 @@ export const createBlobVerifier = (keys: RepositoryKeys): BlobVerifier => {
  *
  * @throws GranaryError `GRANARY_AUTHENTICATION` or `GRANARY_CORRUPT`; `detail.object` names the pack
  */
-export const openBlob = (pack: OpenPack, ordinal: number, sealed: Bytes, verifier: BlobVerifier): Bytes => {
-  const entry = pack.entries[ordinal] as PackEntry
-  return namingObject(pack.key, () => {
+export const openBlob = (
+  pack: BlobSource,
+  { ordinal, entry }: { readonly ordinal: number; readonly entry: PackEntry },
+  sealed: Bytes,
+  verifier: BlobVerifier,
+): Bytes =>
+  namingObject(pack.key, () => {
     const packed = pack.sealer.open(ordinal, blobAssociated(pack.type, pack.prelude, { ...entry, ordinal }), sealed)
     const plain = decompress(entry.compression, packed, entry.plainLength)
     if (Buffer.compare(verifier.digest(pack.type, plain), entry.id) === 0) return plain
     throw new GranaryError('GRANARY_CORRUPT', `blob ${ordinal} is not what its id says`, { detail: { ordinal } })
   })
-}

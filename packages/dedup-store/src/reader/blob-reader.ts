@@ -12,6 +12,8 @@ import type { FoundBlob, RepositoryIndex } from '../index/repository-index.ts'
 import type { PackEntry, PackType } from '../packs/pack-format.ts'
 import { createBlobVerifier, openBlob } from '../packs/pack-reader.ts'
 import type { BlobVerifier } from '../packs/pack-reader.ts'
+import type { CopyPlace, DecodeJob } from './decode-job.ts'
+import type { DecodePool } from './decode-pool.ts'
 
 /** Most bytes of one request. */
 const REQUEST_BYTES = 4 * 1024 * 1024
@@ -27,8 +29,16 @@ interface Request {
   readonly blobs: { readonly ordinal: number; readonly wanted: number }[]
 }
 
+/** A chunk, and which of its bytes go where. */
+export interface ChunkCopy {
+  readonly id: Bytes
+  readonly places: readonly CopyPlace[]
+}
+
 export interface BlobReader {
   /** Calls `take` with each blob as it is there, in any order. The bytes are the receiver's. */
+  /** As `readAll`, for chunks of which parts go to places in shared memory: decoded there by the pool's threads. */
+  copyAll(copies: readonly ChunkCopy[], target: Bytes, pool: DecodePool): Promise<void>
   readAll(
     ids: readonly Bytes[],
     type: PackType,
@@ -73,7 +83,7 @@ export const createBlobReader = (backend: Backend, keys: RepositoryKeys, index: 
         wanted,
         openBlob(
           pack,
-          ordinal,
+          { ordinal, entry },
           sealed.subarray(entry.offset - from, entry.offset - from + entry.sealedLength),
           verifier,
         ),
@@ -99,8 +109,44 @@ export const createBlobReader = (backend: Backend, keys: RepositoryKeys, index: 
       }
     }
   }
+  const copyAll: BlobReader['copyAll'] = async (copies, target, pool) => {
+    const requests = await plan(
+      copies.map(copy => copy.id),
+      'dataPack',
+      {},
+    )
+    const runs = requests.map(async request => await pool.decode(await jobOf(request, copies), target))
+    for (const [i, result] of (await Promise.allSettled(runs)).entries()) {
+      if (result.status === 'fulfilled') continue
+      const { pack, blobs } = requests[i] as Request
+      if (!isGranaryError(result.reason) || result.reason.code !== 'GRANARY_NOT_FOUND') throw result.reason
+      index.forgetPack(pack.key)
+      await copyAll(
+        blobs.map(({ wanted }) => copies[wanted] as ChunkCopy),
+        target,
+        pool,
+      )
+    }
+  }
+  /** Where the storage keeps files of this machine, the thread reads them itself. */
+  const jobOf = async ({ pack, from, to, blobs }: Request, copies: readonly ChunkCopy[]): Promise<DecodeJob> => {
+    const path = backend.pathOf?.(pack.key)
+    const { key, type, prelude, seal } = pack
+    return {
+      pack: { key, type, prelude, seal },
+      from,
+      length: to - from,
+      ...(path === undefined ? { sealed: await backend.get(key, { offset: from, length: to - from }) } : { path }),
+      blobs: blobs.map(({ ordinal, wanted }) => ({
+        ordinal,
+        entry: pack.entries[ordinal] as PackEntry,
+        places: (copies[wanted] as ChunkCopy).places,
+      })),
+    }
+  }
   return {
     readAll,
+    copyAll,
     async read(id, type, options) {
       let plain: Bytes | undefined
       await readAll([id], type, (_, bytes) => (plain = bytes), options)

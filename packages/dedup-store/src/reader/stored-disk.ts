@@ -10,8 +10,10 @@ import { WINDOW_BYTES, windowsOf } from '../map/map-nodes.ts'
 import type { Piece } from '../map/map-nodes.ts'
 import { MapReader, windowOffset } from '../map/map-reader.ts'
 import type { MapRoot } from '../map/map-reader.ts'
-import type { BlobReader } from './blob-reader.ts'
+import type { BlobReader, ChunkCopy } from './blob-reader.ts'
 import { createChunkCache } from './chunk-cache.ts'
+import { openDecodePool } from './decode-pool.ts'
+import type { DecodePool } from './decode-pool.ts'
 import type { ChunkCache } from './chunk-cache.ts'
 
 export interface StoredDiskOptions {
@@ -19,7 +21,20 @@ export interface StoredDiskOptions {
   readonly cacheBytes?: number
   /** Bytes fetched ahead of sequential reads; 0 for none. @default 4 MiB */
   readonly readAheadBytes?: number
+  /** Threads that decode large reads into shared memory; 0 for none beside the caller's. @default 0 */
+  readonly threads?: number
 }
+
+/** What a stored disk stands on. */
+export interface StoredDiskPlace {
+  readonly blobs: BlobReader
+  readonly chunkIdKey: Bytes
+  /** Called once, at the end. */
+  close(): Promise<void>
+}
+
+/** Reads from this size on are worth another thread. */
+const LEAST_POOLED_BYTES = 512 * 1024
 
 /** A chunk that a range touches. */
 interface Part {
@@ -43,16 +58,21 @@ export class StoredDisk implements DiskReader {
   readonly #windows = new Map<number, Piece[]>()
   readonly #loading = new Map<string, Promise<Bytes>>()
   readonly #close: () => Promise<void>
+  readonly #threads: number
+  readonly #chunkIdKey: Bytes
+  #pool: DecodePool | undefined
   #nextOffset = 0
   #aheadOffset = 0
   #ahead: Promise<void> = Promise.resolve()
   #isClosed = false
 
-  constructor(map: MapRoot, blobs: BlobReader, close: () => Promise<void>, options: StoredDiskOptions = {}) {
+  constructor(map: MapRoot, { blobs, chunkIdKey, close }: StoredDiskPlace, options: StoredDiskOptions = {}) {
+    this.#threads = options.threads ?? 0
+    this.#chunkIdKey = chunkIdKey
     this.sizeBytes = map.sizeBytes
     this.map = new MapReader(map, (id, abort) => blobs.read(id, 'mapPack', abort))
     this.#blobs = blobs
-    this.#close = close
+    this.#close = async () => await close()
     this.#cache = createChunkCache(options.cacheBytes ?? 64 * 1024 * 1024)
     this.#readAheadBytes = options.readAheadBytes ?? 4 * 1024 * 1024
   }
@@ -97,6 +117,11 @@ export class StoredDisk implements DiskReader {
       const to = Math.min(part.offset + part.length, offset + target.length)
       target.set(plain.subarray(from - part.offset, to - part.offset), from - offset)
     }
+    const pool = this.#poolFor(target)
+    if (pool !== undefined) {
+      await this.#blobs.copyAll(copiesOf(parts, offset, target.length), target, pool)
+      return
+    }
     const missing: Part[] = []
     const waiting: Promise<void>[] = []
     for (const part of parts) {
@@ -108,6 +133,13 @@ export class StoredDisk implements DiskReader {
     }
     const all = await Promise.allSettled([this.#load(missing, copy), ...waiting])
     for (const result of all) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** Large reads into shared memory go past the cache: their chunks are decoded where they belong, on other threads. */
+  #poolFor(target: Bytes): DecodePool | undefined {
+    if (this.#threads === 0 || target.length < LEAST_POOLED_BYTES || !(target.buffer instanceof SharedArrayBuffer))
+      return undefined
+    return (this.#pool ??= openDecodePool(this.#chunkIdKey, this.#threads))
   }
 
   /** Fetches chunks that nobody fetches yet; whoever wants them meanwhile waits for this one, so no caller's signal ends it. */
@@ -203,6 +235,21 @@ export class StoredDisk implements DiskReader {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#ahead
+    await this.#pool?.[Symbol.asyncDispose]()
     await this.#close()
   }
+}
+
+/** Which bytes of each chunk go where in the target; a chunk that stands in several places is decoded once. */
+const copiesOf = (parts: readonly Part[], offset: number, length: number): ChunkCopy[] => {
+  const copies = new Map<string, { id: Bytes; places: { from: number; length: number; to: number }[] }>()
+  for (const part of parts) {
+    const from = Math.max(part.offset, offset)
+    const to = Math.min(part.offset + part.length, offset + length)
+    const place = { from: from - part.offset, length: to - from, to: from - offset }
+    const known = copies.get(part.name)
+    if (known === undefined) copies.set(part.name, { id: part.id, places: [place] })
+    else known.places.push(place)
+  }
+  return [...copies.values()]
 }

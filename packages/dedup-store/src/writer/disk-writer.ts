@@ -71,7 +71,10 @@ export const storeDisk = async (
   const leaves: { window: number; leaf: NodeReference }[] = []
   let doneBytes = 0
 
-  const store = async (window: DiskWindow, windowSignal: AbortSignal): Promise<{ window: number; leaf: NodeReference }> => {
+  const store = async (
+    window: DiskWindow,
+    windowSignal: AbortSignal,
+  ): Promise<{ window: number; leaf: NodeReference }> => {
     const { leaf, stats: added } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
     doneBytes += window.length
     if (added !== undefined) addStats(stats, added)

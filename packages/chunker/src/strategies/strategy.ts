@@ -10,7 +10,7 @@ export interface ChunkSizes {
 }
 
 /** A strategy with its secrets derived and its scratch memory in an arena. */
-export interface OpenStrategy {
+interface OpenStrategy {
   /** A new cutter. Those of one chunker share scratch memory, so they must be used by one thread. */
   openCutter(): WindowCutter
 }

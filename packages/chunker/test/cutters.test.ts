@@ -4,7 +4,7 @@ import t from 'tap'
 import { Arena } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { seededBytes } from '@granary/testing'
-import { DATA, chunkerArenaBytes, createChunker, parseChunker } from '../src/index.ts'
+import { DATA, WINDOW_BYTES, chunkerArenaBytes, createChunker, parseChunker } from '../src/index.ts'
 import type { Chunker, Cuts } from '../src/index.ts'
 import { BLOCK, SECRET, blockRun, contentOf, tailBytes } from './content.ts'
 import { isZero, referencePieces } from './twins.ts'
@@ -131,6 +131,7 @@ t.test('refuses a short secret, bytes outside the arena, a full arena, and bytes
     full.allocate(65_000)
     t.throws(() => createChunker(chunker.parameters, SECRET, { arena: full }), { code: 'GRANARY_LIMIT' })
     t.throws(() => chunker.cutWindow(2 ** 31, BLOCK), { code: 'GRANARY_INVALID_ARGUMENT' })
+    t.throws(() => chunker.cutBytes(new Uint8Array(WINDOW_BYTES + 1)), { code: 'GRANARY_INVALID_ARGUMENT' })
     t.throws(() => chunker.cutWindow(-1, BLOCK), { code: 'GRANARY_INVALID_ARGUMENT' })
     const cutter = chunker.openCutter()
     cutter.push(slice.pointer, BLOCK + 1)

@@ -12,6 +12,7 @@ import type { Cuts, WindowCutter } from './cuts.ts'
 import { CLEAN, NOW_ZERO, planRecut } from './recut-plan.ts'
 import type { ParentPiece, ParentRun, RecutPlan, WindowChange } from './recut-plan.ts'
 import { strategies } from './strategies/index.ts'
+import type { RecutRule } from './strategies/strategy.ts'
 
 export interface RecutOptions extends AbortOptions {
   readonly chunker: Chunker
@@ -68,10 +69,12 @@ export const leastRecutBytes = ({ maxPendingBytes }: Chunker): number =>
 export async function* recutWindow(options: RecutOptions): AsyncGenerator<WindowPiece, void, undefined> {
   const { chunker, buffer, length, parent, changes } = options
   checkBuffer(chunker, buffer)
-  const plan = planRecut(length, parent, changes, strategies[chunker.parameters.strategy].recut)
+  const { parameters } = chunker
+  const rule = strategies[parameters.strategy].recut(parameters)
+  const plan = planRecut(length, parent, changes, rule)
   const { runs } = plan
   const parentPieces = new ParentPieces(runs, parent ?? [])
-  const window = new WindowReader(options, plan)
+  const window = new WindowReader(options, plan, rule)
   let next = 0
   for (let changed = nextChanged(runs, 0); changed < runs.length; changed = nextChanged(runs, next)) {
     const { restart } = runs[changed] as ParentRun
@@ -108,7 +111,7 @@ class WindowReader {
   readonly #options: RecutOptions
   readonly #plan: RecutPlan
   readonly #cutter: WindowCutter
-  readonly #zeroStepBytes: number
+  readonly #stepBytes: number
   /** Where in the window the first byte of the buffer is. */
   #base = 0
   /** Where in the window the cutter is. */
@@ -116,12 +119,11 @@ class WindowReader {
   /** Where the next piece begins. */
   #pieceAt = 0
 
-  constructor(options: RecutOptions, plan: RecutPlan) {
-    const { parameters } = options.chunker
+  constructor(options: RecutOptions, plan: RecutPlan, { stepBytes }: RecutRule) {
     this.#options = options
     this.#plan = plan
     this.#cutter = options.chunker.openCutter()
-    this.#zeroStepBytes = strategies[parameters.strategy].zeroStepBytes(parameters)
+    this.#stepBytes = stepBytes
   }
 
   restart({ offset }: ParentRun): void {
@@ -182,7 +184,7 @@ class WindowReader {
 
   /** Zeros need to be in the buffer only as long as they may turn out to be part of a chunk. */
   #pushZeros(wanted: number): Cuts {
-    const free = wanted - (wanted % this.#zeroStepBytes)
+    const free = wanted - (wanted % this.#stepBytes)
     if (this.#cutter.isInZeroRun && free > 0) {
       this.#at += free
       this.#base = this.#at

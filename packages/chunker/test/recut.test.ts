@@ -10,7 +10,7 @@ import { BLOCK, SECRET, blockRun, contentOf, tailBytes } from './content.ts'
 import { isZero } from './twins.ts'
 import type { Piece } from './twins.ts'
 
-const RUNS = process.env['GRANARY_TEST_LONG'] === undefined ? 10_000 : 200_000
+const RUNS = process.env['GRANARY_TEST_LONG'] === undefined ? 4000 : 200_000
 
 const open = (name: string): { chunker: Chunker; buffer: ArenaSlice } => {
   const parameters = parseChunker(name)
@@ -268,13 +268,16 @@ t.test('refuses a window, pieces, changes or a buffer out of range', async t => 
   const { chunker, buffer } = open('grid:32k')
   const good = { chunker, buffer, length: 10 * BLOCK, changes: [], read: async (): Promise<void> => undefined }
   const change = (offset: number, length: number): WindowChange => ({ offset, length, kind: 'data' })
+  const data = (length: number): ParentPiece => ({ length, kind: 'data' })
   const bad: Partial<RecutOptions>[] = [
     { length: 0 },
     { length: 2 ** 25 + 1 },
     { length: 4096.5 },
-    { parent: [{ length: 0, kind: 'data' }] },
+    { parent: [data(0)] },
     { parent: [{ length: -BLOCK, kind: 'zero' }] },
     { parent: [{ length: 2 ** 25 + BLOCK, kind: 'zero' }] },
+    // Cut with other parameters.
+    { parent: [data(100), data(10 * BLOCK - 100)] },
     { changes: [change(0, 10 * BLOCK + 1)] },
     { changes: [change(-1, 1)] },
     { changes: [change(5, -1)] },
@@ -286,13 +289,4 @@ t.test('refuses a window, pieces, changes or a buffer out of range', async t => 
   for (const options of bad) {
     await t.rejects(recutWindow({ ...good, ...options }).next(), { code: 'GRANARY_INVALID_ARGUMENT' })
   }
-  // Pieces off the grid are no map of this chunker: an error where cutting would begin there.
-  const parent: ParentPiece[] = [
-    { length: 100, kind: 'data' },
-    { length: 10 * BLOCK - 100, kind: 'data' },
-  ]
-  const drain = async (): Promise<void> => {
-    for await (const piece of recutWindow({ ...good, parent, changes: [change(BLOCK, BLOCK)] })) t.ok(piece)
-  }
-  await t.rejects(drain(), { code: 'GRANARY_INVALID_ARGUMENT' })
 })

@@ -1,7 +1,7 @@
 /** A chunker: parameters, secrets and scratch memory, ready to cut windows. @module */
 import { Arena, GranaryError } from '@granary/core'
 import type { ArenaSlice, Bytes } from '@granary/core'
-import { BLOCK_BYTES, CutList } from './cuts.ts'
+import { BLOCK_BYTES, CutList, WINDOW_BYTES } from './cuts.ts'
 import type { Cuts, WindowCutter } from './cuts.ts'
 import { readChunkerParameters } from './parameters.ts'
 import type { ChunkerParameters } from './parameters.ts'
@@ -17,9 +17,17 @@ export interface Chunker {
   readonly arena: Arena
   /** Most bytes a cutter may hold back: what a caller keeps beside a batch. */
   readonly maxPendingBytes: number
-  /** Cuts a whole window that is in the arena. */
+  /**
+   * Cuts a whole window that is in the arena.
+   *
+   * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when it is longer than `WINDOW_BYTES` or not inside the arena
+   */
   cutWindow(pointer: number, length: number): Cuts
-  /** Cuts a whole window that is anywhere, by copying it through the arena, 1 MiB at a time. */
+  /**
+   * Cuts a whole window that is anywhere, by copying it through the arena, 1 MiB at a time.
+   *
+   * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when it is longer than `WINDOW_BYTES`
+   */
   cutBytes(bytes: Bytes): Cuts
   /** A cutter for a window whose bytes come in batches. */
   openCutter(): WindowCutter
@@ -54,6 +62,7 @@ export const createChunker = (parameters: ChunkerParameters, secret: Bytes, opti
 
   /** Cuts a window in steps, and puts all its pieces in one list. */
   const cutSteps = (length: number, stepBytes: number, push: (offset: number, length: number) => Cuts): Cuts => {
+    checkWindow(length)
     cuts.count = 0
     for (let offset = 0; offset < length; offset += stepBytes)
       append(cuts, push(offset, Math.min(stepBytes, length - offset)))
@@ -83,6 +92,13 @@ export const createChunker = (parameters: ChunkerParameters, secret: Bytes, opti
 
 const append = (list: CutList, { count, lengths, kinds }: Cuts): void => {
   for (let piece = 0; piece < count; piece++) list.add(lengths[piece] as number, kinds[piece] as number)
+}
+
+const checkWindow = (length: number): void => {
+  if (length <= WINDOW_BYTES) return
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `window of ${length} bytes: expected at most ${WINDOW_BYTES}`, {
+    detail: { argument: 'length', expected: WINDOW_BYTES, got: length },
+  })
 }
 
 const checkInside = (arena: Arena, pointer: number, length: number): void => {

@@ -7,7 +7,7 @@
 import { GranaryError } from '@granary/core'
 import type { ExtentKind } from '@granary/core'
 import { BLOCK_BYTES, WINDOW_BYTES } from './cuts.ts'
-import type { Strategy } from './strategies/strategy.ts'
+import type { RecutRule } from './strategies/strategy.ts'
 
 /** A piece of the parent's window. Its place in the list is what the caller knows it by. */
 export interface ParentPiece {
@@ -46,9 +46,6 @@ export interface RecutPlan {
   readonly blocks: Uint8Array
 }
 
-/** What of the strategy matters here. */
-export type RecutRule = Strategy['recut']
-
 /**
  * @param length bytes of the window now; the parent's may have been shorter or longer, when the disk was resized
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when pieces or changes are not those of one window
@@ -64,6 +61,7 @@ export const planRecut = (
   if (parent === undefined) blocks.fill(CHANGED)
   markChanges(blocks, length, changes)
   const runs = parent === undefined ? [] : runsOf(parent)
+  if (rule.isRestartable) for (const { offset } of runs) check(offset % rule.stepBytes === 0, 'parent piece at', offset)
   fit(runs, blocks, length)
   if (!rule.isRestartable && blocks.some(state => state !== CLEAN)) {
     markUnknown(runs, blocks)

@@ -12,6 +12,7 @@ import type { Cuts, WindowCutter } from './cuts.ts'
 import { CLEAN, NOW_ZERO, planRecut } from './recut-plan.ts'
 import type { ParentPiece, ParentRun, RecutPlan, WindowChange } from './recut-plan.ts'
 import { strategies } from './strategies/index.ts'
+import type { RecutRule } from './strategies/strategy.ts'
 
 export interface RecutOptions extends AbortOptions {
   readonly chunker: Chunker
@@ -62,31 +63,41 @@ export const leastRecutBytes = ({ maxPendingBytes }: Chunker): number =>
  * Gives the pieces a full cut of the window would give, whatever changed: those that are as in the parent by their place
  * there, others with their bytes.
  *
- * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the buffer is too small, or pieces or changes are out of order
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the buffer is too small or elsewhere, or pieces or changes are out
+ *   of order
  */
 export async function* recutWindow(options: RecutOptions): AsyncGenerator<WindowPiece, void, undefined> {
   const { chunker, buffer, length, parent, changes } = options
-  const expected = leastRecutBytes(chunker)
-  if (buffer.bytes.length < expected) {
-    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `buffer of ${buffer.bytes.length} bytes: expected ${expected}`, {
-      detail: { argument: 'buffer', expected, got: buffer.bytes.length },
-    })
-  }
-  const plan = planRecut(length, parent, changes, strategies[chunker.parameters.strategy].recut)
+  checkBuffer(chunker, buffer)
+  const { parameters } = chunker
+  const rule = strategies[parameters.strategy].recut(parameters)
+  const plan = planRecut(length, parent, changes, rule)
   const { runs } = plan
   const parentPieces = new ParentPieces(runs, parent ?? [])
-  const window = new WindowReader(options, plan)
+  const window = new WindowReader(options, plan, rule)
   let next = 0
   for (let changed = nextChanged(runs, 0); changed < runs.length; changed = nextChanged(runs, next)) {
     const { restart } = runs[changed] as ParentRun
     while (next < restart) yield* parentPieces.of(runs[next++] as ParentRun)
     window.restart(runs[next] as ParentRun)
+    let run: ParentRun
     do {
-      for await (const piece of window.cut(runs[next++] as ParentRun)) yield* parentPieces.orNew(piece)
-    } while (next < runs.length && !window.isAsBefore(runs[next] as ParentRun))
+      run = runs[next++] as ParentRun
+      for await (const piece of window.cut(run)) yield* parentPieces.orNew(piece)
+    } while (next < runs.length && !window.isAsBefore(run, runs[next] as ParentRun))
     for (const piece of window.finish()) yield* parentPieces.orNew(piece)
   }
   while (next < runs.length) yield* parentPieces.of(runs[next++] as ParentRun)
+}
+
+const checkBuffer = (chunker: Chunker, { bytes }: ArenaSlice): void => {
+  const expected = leastRecutBytes(chunker)
+  const isInArena = bytes.buffer === chunker.arena.memory.buffer
+  if (isInArena && bytes.length >= expected) return
+  const message = `buffer of ${bytes.length} bytes: expected ${expected} or more, in the chunker's arena`
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', message, {
+    detail: { argument: 'buffer', expected, got: bytes.length, isInArena },
+  })
 }
 
 const nextChanged = (runs: readonly ParentRun[], from: number): number => {
@@ -100,7 +111,7 @@ class WindowReader {
   readonly #options: RecutOptions
   readonly #plan: RecutPlan
   readonly #cutter: WindowCutter
-  readonly #zeroStepBytes: number
+  readonly #stepBytes: number
   /** Where in the window the first byte of the buffer is. */
   #base = 0
   /** Where in the window the cutter is. */
@@ -108,12 +119,11 @@ class WindowReader {
   /** Where the next piece begins. */
   #pieceAt = 0
 
-  constructor(options: RecutOptions, plan: RecutPlan) {
-    const { parameters } = options.chunker
+  constructor(options: RecutOptions, plan: RecutPlan, { stepBytes }: RecutRule) {
     this.#options = options
     this.#plan = plan
     this.#cutter = options.chunker.openCutter()
-    this.#zeroStepBytes = strategies[parameters.strategy].zeroStepBytes(parameters)
+    this.#stepBytes = stepBytes
   }
 
   restart({ offset }: ParentRun): void {
@@ -124,11 +134,12 @@ class WindowReader {
 
   /**
    * True when the cutter stands at a cut behind which nothing changed up to the end of `next`: what follows is then as in
-   * the parent. A zero run ends here only when data that has not changed follows.
+   * the parent. A zero run ends here only when the parent's ended here too: a chunk behind another one may begin with
+   * zeros, which now belong to the run.
    */
-  isAsBefore(next: ParentRun): boolean {
+  isAsBefore(previous: ParentRun, next: ParentRun): boolean {
     if (!next.isClean || this.#cutter.pendingBytes > 0) return false
-    return !this.#cutter.isInZeroRun || !next.isZero
+    return !this.#cutter.isInZeroRun || previous.isZero
   }
 
   /** Cuts through one run of the parent. */
@@ -173,7 +184,7 @@ class WindowReader {
 
   /** Zeros need to be in the buffer only as long as they may turn out to be part of a chunk. */
   #pushZeros(wanted: number): Cuts {
-    const free = wanted - (wanted % this.#zeroStepBytes)
+    const free = wanted - (wanted % this.#stepBytes)
     if (this.#cutter.isInZeroRun && free > 0) {
       this.#at += free
       this.#base = this.#at

@@ -3,7 +3,7 @@ import { hkdfSync } from 'node:crypto'
 import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 
-export const SECRET_BYTES = 32
+const SECRET_BYTES = 32
 
 /**
  * `length` bytes for one use: HKDF-SHA-256 without salt.

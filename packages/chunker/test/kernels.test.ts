@@ -4,7 +4,7 @@ import type { Bytes } from '@granary/core'
 import { seededBytes } from '@granary/testing'
 import { openBlockKernel } from '../src/blocks.ts'
 import { openGearKernel } from '../src/strategies/fastcdc.ts'
-import { gearLength, isZero, nhDigest } from './twins.ts'
+import { gearHash, gearStop, isZero, nhDigest } from './twins.ts'
 
 const BLOCK = 4096
 const COUNT = 40
@@ -24,13 +24,37 @@ const edgeBlocks = (): Bytes[] => {
   ]
 }
 
+const openScanner = (): {
+  gear: Buffer
+  scan: (bytes: Bytes, split: number, bits: number) => { found: number; hash: bigint }
+} => {
+  const arena = new Arena(1024 * 1024)
+  const kernel = openGearKernel(arena)
+  const [source, table, state] = [arena.allocate(65_536), arena.allocate(4096), arena.allocate(64)]
+  const gear = Buffer.from(seededBytes(2048, 9))
+  table.bytes.set(gear)
+  const words = new BigUint64Array(table.bytes.buffer, table.pointer, 512)
+  for (let entry = 0; entry < 256; entry++) words[256 + entry] = (words[entry] as bigint) << 1n
+  const scanAt = (pointer: number, length: number, bits: number): number =>
+    kernel.scanGear(pointer, length, table.pointer, bits, state.pointer)
+  return {
+    gear,
+    scan(bytes, split, bits) {
+      source.bytes.set(bytes)
+      state.bytes.fill(0)
+      const first = scanAt(source.pointer, split, bits)
+      const second = first > 0 ? 0 : scanAt(source.pointer + split, bytes.length - split, bits)
+      const hash = new DataView(state.bytes.buffer, state.pointer).getBigUint64(0, true)
+      return { found: first > 0 ? first : second > 0 ? split + second : 0, hash }
+    },
+  }
+}
+
 t.test('block digests and zero flags equal the twin', async t => {
   const arena = new Arena(1024 * 1024)
   const kernel = openBlockKernel(arena)
-  const [source, key, flags, digests] = [COUNT * BLOCK, BLOCK + 16, COUNT, COUNT * 16].map(length =>
-    arena.allocate(length),
-  )
-  if (!source || !key || !flags || !digests) throw new Error('four places')
+  const [source, key] = [arena.allocate(COUNT * BLOCK), arena.allocate(BLOCK + 16)]
+  const [flags, digests] = [arena.allocate(COUNT), arena.allocate(COUNT * 16)]
   const keys = [seededBytes(BLOCK + 16, 8), new Uint8Array(BLOCK + 16).fill(0xff), new Uint8Array(BLOCK + 16)]
   const blocks = [
     ...edgeBlocks(),
@@ -59,43 +83,15 @@ t.test('block digests and zero flags equal the twin', async t => {
 })
 
 t.test('the gear scan finds the cuts of the twin, however its input is split', async t => {
-  const arena = new Arena(1024 * 1024)
-  const kernel = openGearKernel(arena)
-  const [source, table, state] = [65_536, 4096, 64].map(length => arena.allocate(length))
-  if (!source || !table || !state) throw new Error('three places')
-  const gear = Buffer.from(seededBytes(2048, 9))
-  table.bytes.set(gear)
-  for (let entry = 0; entry < 256; entry++) {
-    new DataView(table.bytes.buffer, table.pointer).setBigUint64(
-      2048 + 8 * entry,
-      (gear.readBigUInt64LE(8 * entry) << 1n) & (2n ** 64n - 1n),
-      true,
-    )
-  }
-  const hashOf = (bytes: Bytes): bigint =>
-    bytes.reduce((hash, byte) => BigInt.asUintN(64, (hash << 1n) + gear.readBigUInt64LE(8 * byte)), 0n)
+  const scanner = openScanner()
   for (let seed = 0; seed < 60; seed++) {
     const bytes = seed === 0 ? new Uint8Array(300) : seededBytes(seed < 40 ? seed : 20_000, seed)
-    source.bytes.set(bytes)
-    const bits = 4 + (seed % 8)
-    // The twin with its minimum at 0 and both masks alike.
-    const size = 2 ** (bits + 2)
-    const expected = gearLength(bytes, { strategy: 'fastcdc', minBytes: 0, averageBytes: size, maxBytes: size }, gear)
-    for (const split of [0, 1, 2, 3, 7, bytes.length >> 1, bytes.length - 1]) {
-      if (split > bytes.length) continue
-      state.bytes.fill(0)
-      const first = kernel.scanGear(source.pointer, split, table.pointer, bits + 4, state.pointer)
-      const second =
-        first || kernel.scanGear(source.pointer + split, bytes.length - split, table.pointer, bits + 4, state.pointer)
-      const found = first || (second && split + second)
-      if (found === 0) {
-        t.ok(expected === bytes.length || expected === size)
-        t.equal(
-          new DataView(state.bytes.buffer, state.pointer).getBigUint64(0, true),
-          hashOf(bytes),
-          'the hash goes on',
-        )
-      } else t.equal(found <= size ? found : size, expected, `seed ${seed}, split ${split}`)
+    const bits = 8 + (seed % 8)
+    const expected = gearStop(bytes, 0, bytes.length, bits, scanner.gear)
+    for (const split of [0, 1, 2, 3, 7, 8, bytes.length >> 1, bytes.length - 1].filter(at => at <= bytes.length)) {
+      const { found, hash } = scanner.scan(bytes, split, bits)
+      if (found > 0) t.equal(found, expected, `seed ${seed}, split ${split}`)
+      else t.strictSame([expected, hash], [undefined, gearHash(bytes, scanner.gear)], 'no cut, and the hash goes on')
     }
   }
 })

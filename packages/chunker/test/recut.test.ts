@@ -3,13 +3,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Arena } from '@granary/core'
 import type { ArenaSlice, Bytes, ExtentKind } from '@granary/core'
+import { seededBytes } from '@granary/testing'
 import { DATA, chunkerArenaBytes, createChunker, leastRecutBytes, parseChunker, recutWindow } from '../src/index.ts'
-import type { Chunker, ParentPiece, WindowChange } from '../src/index.ts'
+import type { Chunker, ParentPiece, RecutOptions, WindowChange } from '../src/index.ts'
 import { BLOCK, SECRET, blockRun, contentOf, tailBytes } from './content.ts'
 import { isZero } from './twins.ts'
 import type { Piece } from './twins.ts'
 
-const RUNS = process.env['GRANARY_TEST_LONG'] === undefined ? 6000 : 200_000
+const RUNS = process.env['GRANARY_TEST_LONG'] === undefined ? 4000 : 200_000
 
 const open = (name: string): { chunker: Chunker; buffer: ArenaSlice } => {
   const parameters = parseChunker(name)
@@ -211,3 +212,81 @@ for (const [name, runs] of [
     await t.resolves(fc.assert(cases, { numRuns: Math.ceil(runs / 10), seed: 3 }))
   })
 }
+
+t.test('zeros at the start of a chunk that did not change join a zero run before it', async t => {
+  const opened = open('grid:32k')
+  // The first chunk is cut at its largest size in the middle of 8 zero blocks, 7 of which are its own.
+  const before = contentOf([
+    { symbol: 1, count: 25 },
+    { symbol: 0, count: 8 },
+    { symbol: 1, count: 4 },
+  ])
+  t.equal(fullMap(opened.chunker, before)[0]?.length, opened.chunker.parameters.maxBytes)
+  const content = before.slice().fill(0, 20 * BLOCK, 25 * BLOCK)
+  const found = await recut(opened, before, content, [{ offset: 20 * BLOCK, length: 5 * BLOCK, kind: 'data' }])
+  t.strictSame(found.pieces[1], { kind: 'zero', length: 13 * BLOCK })
+})
+
+t.test('what changed is all that is read: whole chunks of it, and no more', async t => {
+  const opened = open('grid:32k')
+  const before = seededBytes(2 * 1024 * 1024, 10)
+  const pieces = fullMap(opened.chunker, before)
+  const cuts = cutsOf(pieces)
+  const unchanged = await recut(opened, before, before, [])
+  t.strictSame([unchanged.reads, unchanged.kept.length], [[], pieces.length])
+
+  const [start, next] = [cuts[20], cuts[21]] as [number, number]
+  const content = before.slice()
+  content[start + 5000] = 1 ^ (content[start + 5000] as number)
+  const one = await recut(opened, before, content, [{ offset: start + 5000, length: 1, kind: 'data' }])
+  t.equal(one.reads[0]?.offset, start, 'begins at the start of the chunk')
+  t.ok(bytesRead(one) >= next - start)
+  t.ok(one.kept.length >= pieces.length - 4, `${pieces.length - one.kept.length} chunks are not kept`)
+
+  const known = await recut(opened, before, new Uint8Array(before.length), [
+    { offset: 0, length: before.length, kind: 'hole' },
+  ])
+  t.strictSame([known.reads, known.pieces], [[], [{ kind: 'zero', length: before.length }]])
+})
+
+t.test('an abort ends it, and a failing read comes through', async t => {
+  const { chunker, buffer } = open('grid:32k')
+  const reason = new Error('enough')
+  const controller = new AbortController()
+  const drain = async (signal: AbortSignal | undefined, read: () => Promise<void>): Promise<void> => {
+    for await (const piece of recutWindow({ chunker, buffer, length: 2 ** 25, changes: [], read, signal })) t.ok(piece)
+  }
+  const abortive = async (): Promise<void> => controller.abort(reason)
+  await t.rejects(drain(controller.signal, abortive), reason)
+  await t.rejects(
+    drain(undefined, () => Promise.reject(reason)),
+    reason,
+  )
+})
+
+t.test('refuses a window, pieces, changes or a buffer out of range', async t => {
+  const { chunker, buffer } = open('grid:32k')
+  const good = { chunker, buffer, length: 10 * BLOCK, changes: [], read: async (): Promise<void> => undefined }
+  const change = (offset: number, length: number): WindowChange => ({ offset, length, kind: 'data' })
+  const data = (length: number): ParentPiece => ({ length, kind: 'data' })
+  const bad: Partial<RecutOptions>[] = [
+    { length: 0 },
+    { length: 2 ** 25 + 1 },
+    { length: 4096.5 },
+    { parent: [data(0)] },
+    { parent: [{ length: -BLOCK, kind: 'zero' }] },
+    { parent: [{ length: 2 ** 25 + BLOCK, kind: 'zero' }] },
+    // Cut with other parameters.
+    { parent: [data(100), data(10 * BLOCK - 100)] },
+    { changes: [change(0, 10 * BLOCK + 1)] },
+    { changes: [change(-1, 1)] },
+    { changes: [change(5, -1)] },
+    { changes: [change(BLOCK, BLOCK), change(BLOCK, BLOCK)] },
+    { changes: [change(Number.NaN, 1)] },
+    { buffer: { ...buffer, bytes: buffer.bytes.subarray(1) } },
+    { buffer: { ...buffer, bytes: new Uint8Array(buffer.bytes.length) } },
+  ]
+  for (const options of bad) {
+    await t.rejects(recutWindow({ ...good, ...options }).next(), { code: 'GRANARY_INVALID_ARGUMENT' })
+  }
+})

@@ -121,21 +121,39 @@ const fixedPieces = (bytes: Bytes, { averageBytes }: ChunkerParameters): Piece[]
   return joinZeros(pieces)
 }
 
-/** Where the gear hash ends a chunk of a stretch of data. */
-export const gearLength = (
+const gearStep = (hash: bigint, byte: number, table: Buffer): bigint =>
+  BigInt.asUintN(64, (hash << 1n) + table.readBigUInt64LE(8 * byte))
+
+export const gearHash = (bytes: Bytes, table: Buffer): bigint =>
+  bytes.reduce((hash, byte) => gearStep(hash, byte, table), 0n)
+
+/** Where the first byte in [from, to) ends after which the `bits` bits below bit 63 are zero, the hash beginning with `hashed`. */
+export const gearStop = (
   bytes: Bytes,
-  { minBytes, averageBytes, maxBytes }: ChunkerParameters,
+  from: number,
+  to: number,
+  bits: number,
   table: Buffer,
-): number => {
-  const bits = Math.log2(averageBytes)
-  const test = (count: number): bigint => ((1n << BigInt(count)) - 1n) << BigInt(63 - count)
-  const [strict, loose] = [test(bits + 2), test(bits - 2)]
-  let hash = 0n
-  for (let at = minBytes; at < bytes.length && at < maxBytes; at++) {
-    hash = BigInt.asUintN(64, (hash << 1n) + table.readBigUInt64LE(8 * (bytes[at] as number)))
-    if ((hash & (at < averageBytes ? strict : loose)) === 0n) return at + 1
+  hashed: Bytes = new Uint8Array(0),
+): number | undefined => {
+  const mask = ((1n << BigInt(bits)) - 1n) << BigInt(63 - bits)
+  let hash = gearHash(hashed, table)
+  for (let at = from; at < to; at++) {
+    hash = gearStep(hash, bytes[at] as number, table)
+    if ((hash & mask) === 0n) return at + 1
   }
-  return Math.min(bytes.length, maxBytes)
+  return undefined
+}
+
+/** How long the chunk is that begins a stretch of data. */
+const gearLength = (bytes: Bytes, { minBytes, averageBytes, maxBytes }: ChunkerParameters, table: Buffer): number => {
+  const bits = Math.log2(averageBytes)
+  const end = Math.min(bytes.length, maxBytes)
+  const middle = Math.min(averageBytes, end)
+  const short = gearStop(bytes, minBytes, middle, bits + 2, table)
+  // 64 bytes are all the hash remembers.
+  const remembered = bytes.subarray(Math.max(minBytes, middle - 64), middle)
+  return short ?? gearStop(bytes, middle, end, bits - 2, table, remembered) ?? end
 }
 
 const fastcdcPieces = (bytes: Bytes, parameters: ChunkerParameters, secret: Bytes): Piece[] => {

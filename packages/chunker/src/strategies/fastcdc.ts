@@ -246,6 +246,5 @@ export const fastcdc: Strategy = {
     return { openCutter: () => new FastcdcCutter(parts, sizes) }
   },
   maxPendingBytes: ({ maxBytes }) => maxBytes + HELD_ZEROS_BYTES,
-  recut: { isRestartable: false, zeroStartBytes: 0 },
-  zeroStepBytes: () => BLOCK_BYTES,
+  recut: () => ({ isRestartable: false, zeroStartBytes: 0, stepBytes: BLOCK_BYTES }),
 }

@@ -112,6 +112,5 @@ export const fixed: Strategy = {
     return { openCutter: () => new FixedCutter(arena, scratch, averageBytes) }
   },
   maxPendingBytes: ({ maxBytes }) => maxBytes,
-  recut: { isRestartable: true, zeroStartBytes: 0 },
-  zeroStepBytes: ({ maxBytes }) => maxBytes,
+  recut: ({ maxBytes }) => ({ isRestartable: true, zeroStartBytes: 0, stepBytes: maxBytes }),
 }

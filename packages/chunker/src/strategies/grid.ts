@@ -192,6 +192,5 @@ export const grid: Strategy = {
     return { openCutter: () => new GridCutter(judge, sizes) }
   },
   maxPendingBytes: ({ maxBytes }) => maxBytes,
-  recut: { isRestartable: true, zeroStartBytes: ZERO_RUN_BLOCKS * BLOCK_BYTES },
-  zeroStepBytes: () => BLOCK_BYTES,
+  recut: () => ({ isRestartable: true, zeroStartBytes: ZERO_RUN_BLOCKS * BLOCK_BYTES, stepBytes: BLOCK_BYTES }),
 }

@@ -10,7 +10,7 @@ export interface ChunkSizes {
 }
 
 /** A strategy with its secrets derived and its scratch memory in an arena. */
-export interface OpenStrategy {
+interface OpenStrategy {
   /** A new cutter. Those of one chunker share scratch memory, so they must be used by one thread. */
   openCutter(): WindowCutter
 }
@@ -25,11 +25,15 @@ export interface Strategy {
   open(sizes: ChunkSizes, secret: Bytes, arena: Arena): OpenStrategy
   /** What a cutter may hold back, bytes. */
   maxPendingBytes(sizes: ChunkSizes): number
-  /**
-   * How a changed window is cut again: `restartable` when nothing but what follows a cut decides on the pieces behind it,
-   * and how far behind the start of a zero piece its content decides that it starts there, bytes.
-   */
-  readonly recut: { readonly isRestartable: boolean; readonly zeroStartBytes: number }
-  /** In a zero run, zeros of a multiple of this need not be in memory, bytes. */
-  zeroStepBytes(sizes: ChunkSizes): number
+  recut(sizes: ChunkSizes): RecutRule
+}
+
+/** How a changed window is cut again. */
+export interface RecutRule {
+  /** True when nothing but what follows a cut decides on the pieces behind it. */
+  readonly isRestartable: boolean
+  /** How far behind the start of a zero piece its content decides that it starts there, bytes. */
+  readonly zeroStartBytes: number
+  /** In a zero run, zeros of a multiple of this need not be in memory. If restartable, all cuts are at multiples of it. */
+  readonly stepBytes: number
 }

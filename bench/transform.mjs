@@ -58,7 +58,9 @@ for (const { name, candidates } of groups) {
     if (values.json) console.log(JSON.stringify(line))
     else {
       const ratioText = ratio === undefined ? '' : ratio.toFixed(2)
-      console.log(`  ${candidate.padEnd(34)}${String(line.megabytesPerCpuSecond).padStart(7)} MB/s ${ratioText.padStart(6)}  ${note}`)
+      console.log(
+        `  ${candidate.padEnd(34)}${String(line.megabytesPerCpuSecond).padStart(7)} MB/s ${ratioText.padStart(6)}  ${note}`,
+      )
     }
   }
 }
@@ -115,7 +117,9 @@ function lz4Groups() {
     })
     const stored = compressed.reduce((sum, { bytes: kept }) => sum + kept.length, 0)
     const candidates = [
-      here('compress, WebAssembly', bytes, block => compressor.compress(block), { note: percent(stored, bytes.length) }),
+      here('compress, WebAssembly', bytes, block => compressor.compress(block), {
+        note: percent(stored, bytes.length),
+      }),
       here('decompress, WebAssembly', bytes, (_, i) =>
         transform.decompress(compressed[i].id, compressed[i].bytes, BLOCK_BYTES),
       ),
@@ -174,7 +178,7 @@ function suiteGroup() {
 
 function fill(bytes, path) {
   const file = openSync(path)
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const read = readSync(file, bytes, at, bytes.length - at, null)
     if (read === 0) {
       // A short file is repeated; LZ4's window is far shorter than any file worth measuring.

@@ -34,8 +34,8 @@ export const loadZstdEngines = (): {
 
 /** What `@types/node` 20 does not know of node:zlib yet. */
 interface NodeZstd {
-  zstdCompressSync?(bytes: Bytes, options: { params: Record<number, number> }): Buffer
-  zstdDecompressSync?(bytes: Bytes, options: { maxOutputLength: number }): Buffer
+  zstdCompressSync?: (bytes: Bytes, options: { params: Record<number, number> }) => Buffer
+  zstdDecompressSync?: (bytes: Bytes, options: { maxOutputLength: number }) => Buffer
   constants: { ZSTD_c_compressionLevel?: number }
 }
 

@@ -27,7 +27,7 @@ const MAY_IMPORT = {
   ],
 }
 
-const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g
+const IMPORT = /(?:from\s+|import\s*\(?\s*)'([^']+)'/g
 const problems = []
 for (const [root, allowed] of Object.entries(MAY_IMPORT)) {
   if (!existsSync(join(root, 'package.json'))) continue

@@ -11,6 +11,8 @@ import * as zlib from 'node:zlib'
 import type { Bytes } from '@granary/core'
 import { loadNative } from '../load-native.ts'
 
+const require = createRequire(import.meta.url)
+
 export interface ZstdEngine {
   readonly name: 'node' | 'native' | 'wasm'
   /** True when `decompress` never holds more than it was told to expect, whatever the frame says. */
@@ -62,7 +64,7 @@ interface Addon {
 }
 
 const loadAddon = (): ZstdEngine | undefined => {
-  const addon = loadNative<Addon>('@toondepauw/node-zstd')
+  const addon = loadNative<Addon>(() => require('@toondepauw/node-zstd'))
   if (addon === undefined) return undefined
   const decoder = new addon.Decoder()
   return {
@@ -132,7 +134,6 @@ let started: { readonly zstd: EmscriptenModule; readonly context: number } | und
 /** Compiles and starts the module without waiting, which its hook for instantiation allows. */
 const startWasm = (): NonNullable<typeof started> => {
   if (started !== undefined) return started
-  const require = createRequire(import.meta.url)
   const folder = dirname(require.resolve('@bokuweb/zstd-wasm'))
   const { Module: zstd } = require(join(folder, 'zstd.js')) as { Module: EmscriptenModule }
   if (zstd.calledRun !== true) {

@@ -1,7 +1,10 @@
 /** BLAKE3 through `@napi-rs/blake-hash`, prebuilt for the common platforms. See docs/decisions/0002-blake-hash.md. @module */
+import { createRequire } from 'node:module'
 import type { Bytes } from '@granary/core'
 import { loadNative } from '../load-native.ts'
 import type { Blake3Engine, Blake3Hasher, Blake3Mode } from './engine.ts'
+
+const require = createRequire(import.meta.url)
 
 /** The part of the addon that is used. It makes 32-byte digests only. */
 interface NativeHasher {
@@ -19,7 +22,7 @@ interface NativeModule {
 
 /** The native engine, or undefined where no prebuilt binary fits. */
 export const loadBlake3Native = (): Blake3Engine | undefined => {
-  const native = loadNative<NativeModule>('@napi-rs/blake-hash')
+  const native = loadNative<NativeModule>(() => require('@napi-rs/blake-hash'))
   if (native === undefined) return undefined
   return { name: 'native', createHasher: mode => wrap(createNative(native, mode)) }
 }

@@ -28,7 +28,7 @@ export interface ZeroPiece {
 export type StageInput = Piece | Bytes
 
 /** Length that plain bytes are regrouped to, bytes. */
-export const REGROUPED_BYTES = 128 * 1024
+const REGROUPED_BYTES = 128 * 1024
 
 /** Longest piece, bytes: the longest chunk is 4 MiB. */
 export const MAX_PIECE_BYTES = 64 * 1024 * 1024

@@ -11,7 +11,7 @@ import {
   loadZstdEngines,
   parseCompression,
 } from '../src/index.ts'
-import type { ZstdEngine } from '../src/index.ts'
+import type { Compression, ZstdEngine } from '../src/index.ts'
 import { looksIncompressible } from '../src/compression/entropy.ts'
 import { decompressZstd } from '../src/compression/zstd.ts'
 import { readZstdFrame } from '../src/compression/zstd-frame.ts'
@@ -160,6 +160,18 @@ t.test('zstd frames that no encoder of ours writes are refused before a decoder 
     t.throws(() => readZstdFrame(frame, 100), { code: 'GRANARY_CORRUPT' }, name)
     t.throws(() => decompress(compressions.zstd.id, frame, 100), { code: 'GRANARY_CORRUPT' }, name)
   }
+})
+
+t.test('a compression built by hand is checked like one that was parsed', async t => {
+  for (const wrong of [
+    { name: 'zstd', level: 20 },
+    { name: 'zstd', level: 1.5 },
+    { name: 'lz4', level: 1 },
+    { name: 'gzip' },
+  ]) {
+    t.throws(() => createCompressor(wrong as Compression), { code: 'GRANARY_INVALID_ARGUMENT' }, JSON.stringify(wrong))
+  }
+  t.equal(createCompressor({ name: 'zstd' }).compress(new Uint8Array(1000)).id, 2, 'the default level')
 })
 
 t.test('blocks that do not get smaller are kept as they are', async t => {

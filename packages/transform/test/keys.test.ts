@@ -1,5 +1,7 @@
-import { chmod, readFile, stat, symlink, writeFile } from 'node:fs/promises'
-import { mkdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmod, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Bytes } from '@granary/core'
 import { seededBytes } from '@granary/testing'
@@ -218,5 +220,22 @@ t.test(
   { skip: process.platform === 'win32' && 'no /dev/zero here' },
   async t => {
     await t.rejects(readKeyFile('/dev/zero'), { code: 'GRANARY_INVALID_ARGUMENT', detail: { got: 'more than 32' } })
+  },
+)
+
+const disk = mkdtempSync(join(tmpdir(), 'granary-full-disk-'))
+const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', disk]).status === 0
+t.teardown(() => {
+  if (isMounted) spawnSync('umount', [disk])
+  rmSync(disk, { recursive: true })
+})
+
+t.test(
+  'a full disk keeps no half of a key file',
+  isMounted ? {} : { skip: 'no tmpfs can be mounted here' },
+  async t => {
+    await writeFile(join(disk, 'filler'), new Uint8Array(4096))
+    await t.rejects(createKeyFile(join(disk, 'key')), { code: 'GRANARY_NO_SPACE' })
+    t.strictSame(await readdir(disk), ['filler'])
   },
 )

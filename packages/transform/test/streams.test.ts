@@ -221,6 +221,14 @@ t.test('bad options and sources', async t => {
   await t.rejects(drain(seal({ key })(gap)), { code, detail: { offset: 20, expected: 10 } })
   await t.rejects(drain(seal({ key })(['text'] as unknown as Bytes[])), { code })
   await t.rejects(drain(compress()([null] as unknown as Bytes[])), { code })
+  for (const piece of [
+    { kind: 'zero', offset: 0, length: -1 },
+    { kind: 'zero', offset: 0.5, length: 1 },
+    { kind: 'data', offset: 0, length: 10, bytes: seededBytes(9, 1) },
+    { kind: 'hole', offset: 0, length: 1 },
+  ]) {
+    await t.rejects(drain(seal({ key })([piece as Piece])), { code }, JSON.stringify(piece))
+  }
   const wrong: Piece = { kind: 'data', offset: 0, length: 10, bytes: seededBytes(9, 1), compression: 0 }
   await t.rejects(drain(uncompress()([wrong])), { code: 'GRANARY_CORRUPT' })
 })

@@ -70,12 +70,17 @@ const checkPiece = (piece: Piece): void => {
   const isPiece =
     typeof piece === 'object' &&
     piece !== null &&
-    (piece.kind === 'zero' ||
-      (piece.kind === 'data' && piece.bytes instanceof Uint8Array && piece.length <= MAX_PIECE_BYTES)) &&
-    Number.isSafeInteger(piece.offset) &&
-    Number.isSafeInteger(piece.length)
+    (piece.kind === 'zero' || (piece.kind === 'data' && isData(piece))) &&
+    isCount(piece.offset) &&
+    isCount(piece.length)
   if (isPiece) return
   throw new GranaryError('GRANARY_INVALID_ARGUMENT', `a stage was given a ${typeof piece}: expected bytes or a chunk`, {
     detail: { argument: 'source', got: typeof piece },
   })
 }
+
+/** Plain bytes are as long as they say; compressed ones are shorter, and checked where they are opened. */
+const isData = ({ bytes, length, compression = 0 }: DataPiece): boolean =>
+  bytes instanceof Uint8Array && length <= MAX_PIECE_BYTES && (compression !== 0 || bytes.length === length)
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0

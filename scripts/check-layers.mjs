@@ -27,11 +27,13 @@ const MAY_IMPORT = {
   ],
 }
 
-const IMPORT = /(?:from\s+|import\s*\(?\s*)'([^']+)'/g
+const IMPORT = /(?<![.\w])(?:from|import)\s*\(?\s*'([^']+)'/g
 const problems = []
 for (const [root, allowed] of Object.entries(MAY_IMPORT)) {
   if (!existsSync(join(root, 'package.json'))) continue
-  const { name, dependencies = {}, private: isPrivate } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const { name, private: isPrivate } = manifest
+  const dependencies = { ...manifest.dependencies, ...manifest.optionalDependencies }
   for (const file of readdirSync(join(root, 'src'), { recursive: true }).filter(file => file.endsWith('.ts'))) {
     for (const [, target] of readFileSync(join(root, 'src', file), 'utf8').matchAll(IMPORT)) {
       if (target.startsWith('node:') || target.startsWith('./') || target.startsWith('../')) continue

@@ -51,7 +51,7 @@ t.test('derived keys are what docs/formats/keys.md says, and differ from each ot
   t.strictSame(keys.session, deriveKey('granary 2026 v1 session', root))
   t.strictSame(keys.wrap, deriveKey('granary 2026 v1 data key wrap', root))
   t.strictSame(keys.signingSeed, deriveKey('granary 2026 v1 signing seed', root))
-  t.equal(new Set(Object.values(keys).map(toHex)).size, 8)
+  t.equal(new Set(Object.values(keys).map(toHex)).size, Object.keys(keys).length)
   // A golden value, from an independent library: changing it would orphan every repository.
   t.equal(
     toHex(deriveRepositoryKeys(new Uint8Array(32)).chunkId),

@@ -36,8 +36,8 @@ export const loadZstdEngines = (): {
 
 /** What `@types/node` 20 does not know of node:zlib yet. */
 interface NodeZstd {
-  zstdCompressSync?: (bytes: Bytes, options: { params: Record<number, number> }) => Buffer
-  zstdDecompressSync?: (bytes: Bytes, options: { maxOutputLength: number }) => Buffer
+  readonly zstdCompressSync?: (bytes: Bytes, options: { params: Record<number, number> }) => Buffer
+  readonly zstdDecompressSync?: (bytes: Bytes, options: { maxOutputLength: number }) => Buffer
   constants: { ZSTD_c_compressionLevel?: number }
 }
 

@@ -86,7 +86,7 @@ async function hashGroup() {
   const candidates = []
   const file = join(folder, 'noise')
   writeFileSync(file, noise)
-  const files = Array.from({ length: 8 }, () => file)
+  const files = Array.from({ length: 24 }, () => file)
   const command = `TIMEFORMAT='%U %S'; time b3sum --num-threads 1 --no-mmap ${files.join(' ')} > /dev/null`
   const b3sum = () => {
     const out = execFileSync('bash', ['-c', `{ ${command}; } 2>&1`], { encoding: 'utf8' })

@@ -1,8 +1,8 @@
 // BLAKE3 (the BLAKE3 paper, version 20211102): the hash, keyed hash and derive_key modes, and output of any length.
-// Four or eight chunks or parents are hashed at a time, one to a 32-bit lane of each vector (section 5.3).
+// Eight chunks or parents are hashed at a time, one to a 32-bit lane of a vector (section 5.3).
 //
-// A hasher is STATE_BYTES of memory, made by `init`. The last chunk is always kept back in it, as only at the end it is
-// known which node is the root (section 5.1.2).
+// A hasher is STATE_BYTES of memory, made by `init`. As only at the end it is known which node is the root (section 5.1.2), it
+// keeps back the first chunk until more comes, and does not merge the last two subtrees before it must.
 
 const CHUNK_BYTES: usize = 1024;
 const BLOCK_BYTES: usize = 64;
@@ -17,7 +17,7 @@ const ROOT: u32 = 8;
 // Offsets in a hasher's state.
 const KEY: usize = 0; //            8 u32  the key words, or the initial value
 const FLAGS: usize = 32; //         u32    flags of the mode
-const TAIL_LENGTH: usize = 36; //   u32    bytes kept back, at most CHUNK_BYTES
+const TAIL_LENGTH: usize = 36; //   u32    bytes in TAIL: of a chunk that is not whole, or of the first
 const CHUNKS: usize = 40; //        u64    chunks hashed so far
 const DEPTH: usize = 48; //         u32    subtrees on the stack
 const STACK: usize = 64; //         55 chaining values of complete subtrees, the largest first
@@ -25,11 +25,12 @@ const TAIL: usize = STACK + 55 * CV_BYTES;
 const WORK: usize = TAIL + CHUNK_BYTES; // 16 chaining values
 const NODE: usize = WORK + 16 * CV_BYTES; // one block and one chaining value
 const OUTPUT: usize = NODE + BLOCK_BYTES + CV_BYTES; // one block of output
+const LANES: usize = OUTPUT + BLOCK_BYTES; // what the lanes take: 16 message vectors of four inputs, and of four more
+const COUNTERS: usize = 512; // from LANES: low and high words of the chunk counters, for each four
+const LANES_BYTES: usize = COUNTERS + 64;
 
-const LANES: usize = OUTPUT + BLOCK_BYTES; // LANES_BYTES
-
-/** Bytes of memory a hasher takes, a multiple of 16. */
-export const STATE_BYTES: usize = LANES + 576;
+/** Bytes of memory a hasher takes. */
+export const STATE_BYTES: usize = LANES + LANES_BYTES;
 
 /**
  * Which message word each step of each round takes: the permutation of table 2, applied over and over. Words are counted in
@@ -50,11 +51,6 @@ const ROW_BYTES: usize = 32;
 export function init(state: usize, key: usize, flags: u32): void {
   memory.copy(state + KEY, key, CV_BYTES);
   store<u32>(state, flags, FLAGS);
-  reset(state);
-}
-
-/** Makes a hasher forget what it was given, but not its key. */
-export function reset(state: usize): void {
   store<u32>(state, 0, TAIL_LENGTH);
   store<u64>(state, 0, CHUNKS);
   store<u32>(state, 0, DEPTH);
@@ -318,9 +314,6 @@ function low64(a: v128, b: v128): v128 {
 function high64(a: v128, b: v128): v128 {
   return v128.shuffle<u64>(a, b, 1, 3);
 }
-
-// Memory for the lanes: 16 message vectors of the first four inputs, of the second four, and their counters.
-const LANES_BYTES: usize = 256 + 256 + 64;
 
 /** The message of one block of four inputs, `stride` bytes apart, as 16 vectors with one lane for each. */
 @inline

@@ -162,6 +162,9 @@ function putLast(anchor: usize, end: usize, start: usize, at: usize, outEnd: usi
   return out + literals - start;
 }
 
+/** Bytes that must be left on both sides for a short sequence: 14 literals, an offset, a match of 18, copied as 16 and 18. */
+const SHORT_ROOM: usize = 48;
+
 /**
  * Decompresses a block of `length` bytes to exactly `plainLength` bytes at `out`; not a byte outside [out, out + plainLength)
  * is written, nor one outside the block read. Returns 0, or what is wrong:
@@ -176,6 +179,22 @@ export function decompress(input: usize, length: usize, out: usize, plainLength:
     if (at >= inEnd) return 1;
     const token = <usize>load<u8>(at++);
     let literals = token >> 4;
+
+    // Most sequences are short and far from both ends: two copies of fixed length, and nothing more to check.
+    if (literals < 15 && (token & 15) < 15 && inEnd - at >= SHORT_ROOM && outEnd - out >= SHORT_ROOM) {
+      const offset = <usize>load<u16>(at + literals);
+      const matchAt = out + literals;
+      if (offset >= 8 && offset <= matchAt - start) {
+        v128.store(out, v128.load(at));
+        store<u64>(matchAt, load<u64>(matchAt - offset));
+        store<u64>(matchAt, load<u64>(matchAt - offset, 8), 8);
+        store<u16>(matchAt, load<u16>(matchAt - offset, 16), 16);
+        at += literals + 2;
+        out = matchAt + (token & 15) + MIN_MATCH;
+        continue;
+      }
+    }
+
     if (literals == 15) {
       let more: usize;
       do {
@@ -213,20 +232,17 @@ export function decompress(input: usize, length: usize, out: usize, plainLength:
   }
 }
 
-/** Copies a match that may overlap itself: its source is `offset` bytes back. */
+/** Copies a match that may overlap itself: its source is `offset` bytes back, and `room` bytes may be written. */
 @inline
 function copyMatch(to: usize, offset: usize, length: usize, room: usize): void {
   if (offset >= 16 && room >= length + 16) {
     copyForward(to - offset, to, length);
-  } else if (offset == 1) {
-    memory.fill(to, load<u8>(to - 1), length);
-  } else if (offset >= 8 && room >= length + 8) {
-    const end = to + length;
-    while (to < end) {
-      store<u64>(to, load<u64>(to - offset));
-      to += 8;
-    }
-  } else {
-    for (let i: usize = 0; i < length; i++) store<u8>(to + i, load<u8>(to + i - offset));
+    return;
   }
+  const bytewise = offset >= 8 && room >= length + 8 ? <usize>0 : room >= length + 8 ? min<usize>(length, 8) : length;
+  for (let i: usize = 0; i < bytewise; i++) store<u8>(to + i, load<u8>(to + i - offset));
+  // What repeats every `offset` bytes also repeats every multiple of it, of which one is at least a word.
+  const period = offset >= 8 ? offset : offset * ((7 + offset) / offset);
+  const end = to + length;
+  for (let at = to + bytewise; at < end; at += 8) store<u64>(at, load<u64>(at - period));
 }

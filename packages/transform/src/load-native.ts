@@ -1,12 +1,9 @@
 /** Loading of prebuilt native parts: absent on platforms their makers did not build for, which is no error here. @module */
-import { createRequire } from 'node:module'
 
-const require = createRequire(import.meta.url)
-
-/** The module of that name, or undefined where it, or its prebuilt binary for this platform, is missing. */
-export const loadNative = <Module>(name: string): Module | undefined => {
+/** What `load` requires, or undefined where the module, or its prebuilt binary for this platform, is missing. */
+export const loadNative = <Module>(load: () => unknown): Module | undefined => {
   try {
-    return require(name) as Module
+    return load() as Module
   } catch {
     return undefined
   }

@@ -47,13 +47,21 @@ export const parseCompression = (text: string): Compression => {
   const [, name = '', levelText] = /^([a-z0-9]+)(?::(\d{1,3}))?$/.exec(text) ?? []
   if (!Object.hasOwn(compressions, name)) throw unknown(text)
   const { levels } = compressions[name as CompressionName]
-  if (levels === undefined) {
-    if (levelText !== undefined) throw unknown(text)
-    return { name: name as CompressionName }
-  }
-  const level = levelText === undefined ? levels.default : Number(levelText)
-  if (level < levels.min || level > levels.max) throw unknown(text)
-  return { name: name as CompressionName, level }
+  const level = levelText === undefined ? levels?.default : Number(levelText)
+  const compression = level === undefined ? { name: name as CompressionName } : { name: name as CompressionName, level }
+  checkCompression(compression)
+  return compression
+}
+
+/** Refuses what the table does not have: callers may build a `Compression` by hand. */
+const checkCompression = (compression: Compression): void => {
+  const { name, level } = compression
+  const levels = Object.hasOwn(compressions, name) ? compressions[name].levels : undefined
+  const isKnown =
+    levels === undefined
+      ? level === undefined && Object.hasOwn(compressions, name)
+      : level === undefined || (Number.isInteger(level) && level >= levels.min && level <= levels.max)
+  if (!isKnown) throw unknown(formatCompression(compression))
 }
 
 /** The text that `parseCompression` reads. */
@@ -87,8 +95,13 @@ export interface CompressorOptions {
   readonly zstd?: ZstdEngine
 }
 
-/** A compressor, to be kept for many blocks. Not for two threads. */
+/**
+ * A compressor, to be kept for many blocks. Not for two threads.
+ *
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the name or level is not in the table
+ */
 export const createCompressor = (compression: Compression, options: CompressorOptions = {}): Compressor => {
+  checkCompression(compression)
   const { id } = compressions[compression.name]
   const compress = ENCODERS[compression.name](compression, options)
   return {

@@ -11,6 +11,8 @@ import * as zlib from 'node:zlib'
 import type { Bytes } from '@granary/core'
 import { loadNative } from '../load-native.ts'
 
+const require = createRequire(import.meta.url)
+
 export interface ZstdEngine {
   readonly name: 'node' | 'native' | 'wasm'
   /** True when `decompress` never holds more than it was told to expect, whatever the frame says. */
@@ -62,7 +64,7 @@ interface Addon {
 }
 
 const loadAddon = (): ZstdEngine | undefined => {
-  const addon = loadNative<Addon>('@toondepauw/node-zstd')
+  const addon = loadNative<Addon>(() => require('@toondepauw/node-zstd'))
   if (addon === undefined) return undefined
   const decoder = new addon.Decoder()
   return {
@@ -82,6 +84,7 @@ const asBuffer = (bytes: Bytes): Buffer => Buffer.from(bytes.buffer, bytes.byteO
 interface EmscriptenModule {
   instantiateWasm?: (imports: object, receive: (instance: object) => unknown) => unknown
   init(): unknown
+  readonly calledRun?: boolean
   readonly HEAPU8: Bytes
   _malloc(length: number): number
   _free(pointer: number): void
@@ -108,41 +111,38 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => object
 }
 
-const loadWasm = (): ZstdEngine => {
-  let module: EmscriptenModule | undefined
-  let context = 0
-  const start = (): EmscriptenModule => {
-    module ??= startModule()
-    if (context === 0) context = module._ZSTD_createCCtx()
-    return module
-  }
-  return {
-    name: 'wasm',
-    isBounded: true,
-    compressor: level => bytes => {
-      const zstd = start()
-      return transform(zstd, bytes, zstd._ZSTD_compressBound(bytes.length), (to, room, from) =>
-        zstd._ZSTD_compress_usingDict(context, to, room, from, bytes.length, 0, 0, level),
-      )
-    },
-    decompress: (frame, plainLengthBytes) => {
-      const zstd = start()
-      return transform(zstd, frame, plainLengthBytes, (to, room, from) =>
-        zstd._ZSTD_decompress(to, room, from, frame.length),
-      )
-    },
-  }
-}
+const loadWasm = (): ZstdEngine => ({
+  name: 'wasm',
+  isBounded: true,
+  compressor: level => bytes => {
+    const { zstd, context } = startWasm()
+    return transform(zstd, bytes, zstd._ZSTD_compressBound(bytes.length), (to, room, from) =>
+      zstd._ZSTD_compress_usingDict(context, to, room, from, bytes.length, 0, 0, level),
+    )
+  },
+  decompress: (frame, plainLengthBytes) => {
+    const { zstd } = startWasm()
+    return transform(zstd, frame, plainLengthBytes, (to, room, from) =>
+      zstd._ZSTD_decompress(to, room, from, frame.length),
+    )
+  },
+})
+
+/** The one instance of this thread: Emscripten's module can be started only once. */
+let started: { readonly zstd: EmscriptenModule; readonly context: number } | undefined
 
 /** Compiles and starts the module without waiting, which its hook for instantiation allows. */
-const startModule = (): EmscriptenModule => {
-  const require = createRequire(import.meta.url)
+const startWasm = (): NonNullable<typeof started> => {
+  if (started !== undefined) return started
   const folder = dirname(require.resolve('@bokuweb/zstd-wasm'))
-  const { Module } = require(join(folder, 'zstd.js')) as { Module: EmscriptenModule }
-  Module.instantiateWasm = (imports, receive) =>
-    receive(new WebAssembly.Instance(new WebAssembly.Module(readFileSync(join(folder, 'zstd.wasm'))), imports))
-  Module.init()
-  return Module
+  const { Module: zstd } = require(join(folder, 'zstd.js')) as { Module: EmscriptenModule }
+  if (zstd.calledRun !== true) {
+    zstd.instantiateWasm = (imports, receive) =>
+      receive(new WebAssembly.Instance(new WebAssembly.Module(readFileSync(join(folder, 'zstd.wasm'))), imports))
+    zstd.init()
+  }
+  started = { zstd, context: zstd._ZSTD_createCCtx() }
+  return started
 }
 
 const transform = (

@@ -1,13 +1,17 @@
 /** BLAKE3 through `@napi-rs/blake-hash`, prebuilt for the common platforms. See docs/decisions/0002-blake-hash.md. @module */
+import { createRequire } from 'node:module'
 import type { Bytes } from '@granary/core'
 import { loadNative } from '../load-native.ts'
 import type { Blake3Engine, Blake3Hasher, Blake3Mode } from './engine.ts'
+import { BLAKE3_BYTES } from './engine.ts'
+
+const require = createRequire(import.meta.url)
 
 /** The part of the addon that is used. It makes 32-byte digests only. */
 interface NativeHasher {
   reset(): void
   update(input: Bytes): unknown
-  digestBuffer(): Buffer
+  digest(format: 'hex'): string
 }
 interface NativeModule {
   readonly Blake3Hasher: {
@@ -19,7 +23,7 @@ interface NativeModule {
 
 /** The native engine, or undefined where no prebuilt binary fits. */
 export const loadBlake3Native = (): Blake3Engine | undefined => {
-  const native = loadNative<NativeModule>('@napi-rs/blake-hash')
+  const native = loadNative<NativeModule>(() => require('@napi-rs/blake-hash'))
   if (native === undefined) return undefined
   return { name: 'native', createHasher: mode => wrap(createNative(native, mode)) }
 }
@@ -35,12 +39,16 @@ const createNative = ({ Blake3Hasher }: NativeModule, mode: Blake3Mode): NativeH
   }
 }
 
-const wrap = (hasher: NativeHasher): Blake3Hasher => ({
-  digestParts: parts => {
-    for (const part of parts) hasher.update(part)
-    // Copied: the addon's buffers are memory outside the heap that is freed only between turns of the event loop.
-    const digest = new Uint8Array(hasher.digestBuffer())
-    hasher.reset()
-    return digest
-  },
-})
+const wrap = (hasher: NativeHasher): Blake3Hasher => {
+  const scratch = Buffer.alloc(BLAKE3_BYTES)
+  return {
+    digestParts: parts => {
+      for (const part of parts) hasher.update(part)
+      // Text costs half of what the addon's own buffers do, which are memory outside the heap, freed only between turns
+      // of the event loop.
+      scratch.write(hasher.digest('hex'), 'hex')
+      hasher.reset()
+      return new Uint8Array(scratch)
+    },
+  }
+}

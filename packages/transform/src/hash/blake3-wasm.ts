@@ -13,7 +13,6 @@ import { BLAKE3_BYTES, MAX_OUTPUT_BYTES } from './engine.ts'
 interface Kernel {
   readonly STATE_BYTES: { readonly value: number }
   init(state: number, key: number, flags: number): void
-  reset(state: number): void
   update(state: number, input: number, length: number): void
   finish(state: number, out: number, length: number): void
 }

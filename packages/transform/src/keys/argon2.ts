@@ -4,9 +4,12 @@
  *
  * @module
  */
+import { createRequire } from 'node:module'
 import type { Bytes } from '@granary/core'
 import { argon2id } from 'hash-wasm'
 import { loadNative } from '../load-native.ts'
+
+const require = createRequire(import.meta.url)
 
 /** What a passphrase costs to try. */
 export interface Argon2Cost {
@@ -42,7 +45,7 @@ const VERSION_0X13 = 1
 
 /** The native engine, or undefined where no prebuilt binary fits. */
 export const loadArgon2Native = (): Argon2Engine | undefined => {
-  const native = loadNative<NativeModule>('@node-rs/argon2')
+  const native = loadNative<NativeModule>(() => require('@node-rs/argon2'))
   if (native === undefined) return undefined
   return {
     name: 'native',

@@ -55,13 +55,19 @@ export const createKeyFile = async (path: string): Promise<Bytes> => {
     await using file = handle
     await file.writeFile(key)
     await file.sync()
-    await using folder = await open(dirname(path), 'r')
-    await folder.sync()
+    await syncFolder(dirname(path))
   } catch (error) {
     await rm(path, { force: true }) // Half a key must not be found by the next run.
     throw fileError(error, path)
   }
   return key
+}
+
+/** Makes a new name in a folder lasting. Windows has no such call. */
+const syncFolder = async (path: string): Promise<void> => {
+  if (process.platform === 'win32') return
+  await using folder = await open(path, 'r')
+  await folder.sync()
 }
 
 /** Reads to the end, or one byte too far: the length of a pipe is known only so. */

@@ -13,7 +13,7 @@ const FORMAT = 'granary-slot'
 const VERSION = 1
 
 /** Longest header line, bytes. */
-export const MAX_HEADER_BYTES = 4096
+const MAX_HEADER_BYTES = 4096
 
 /** Longest label, UTF-16 units. */
 export const MAX_LABEL_LENGTH = 200

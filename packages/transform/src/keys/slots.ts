@@ -22,7 +22,7 @@ import type { SlotHeader } from './slot-header.ts'
 import { MAX_LABEL_LENGTH, decodeSlotHeader, encodeSlotHeader, isLabel, slotHeaderLength } from './slot-header.ts'
 
 /** Longest slot, bytes: a keyring of 1024 generations and its header. */
-export const MAX_SLOT_BYTES = 64 * 1024
+const MAX_SLOT_BYTES = 64 * 1024
 
 const KDF_SALT_BYTES = 32
 

@@ -1,0 +1,675 @@
+// Serpent (Anderson, Biham, Knudsen, "Serpent: A Proposal for the Advanced Encryption Standard"), bitsliced: a vector
+// holds the same word of four blocks, and the S-boxes are circuits of boolean gates. The circuits were searched for by
+// program from the S-box tables of the proposal (14 to 17 gates each). Words are little-endian, as in NESSIE's vectors.
+// No look-ups: its time does not depend on key or data.
+import { ctrOver } from './shared/ctr'
+
+// The expanded key: 33 round keys of four words.
+
+export function tables(): usize {
+  return 0
+}
+
+// @ts-ignore: decorator
+@inline
+function rotateLeft(value: v128, bits: i32): v128 {
+  return v128.or(i32x4.shl(value, bits), i32x4.shr_u(value, 32 - bits))
+}
+
+/** Four blocks, at the source and `first`, `middle` and `last` bytes from it. */
+function encryptFour(key: usize, source: usize, target: usize, first: usize, middle: usize, last: usize): void {
+  const second = source + first
+  const third = source + middle
+  const fourth = source + last
+  let low01 = i32x4.shuffle(v128.load(source), v128.load(second), 0, 4, 1, 5)
+  let low23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 0, 4, 1, 5)
+  let high01 = i32x4.shuffle(v128.load(source), v128.load(second), 2, 6, 3, 7)
+  let high23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 2, 6, 3, 7)
+  let x0 = i64x2.shuffle(low01, low23, 0, 2)
+  let x1 = i64x2.shuffle(low01, low23, 1, 3)
+  let x2 = i64x2.shuffle(high01, high23, 0, 2)
+  let x3 = i64x2.shuffle(high01, high23, 1, 3)
+  const end = key + 512
+  for (let at = key; ; ) {
+    x0 = v128.xor(x0, v128.load32_splat(at, 0))
+    x1 = v128.xor(x1, v128.load32_splat(at, 4))
+    x2 = v128.xor(x2, v128.load32_splat(at, 8))
+    x3 = v128.xor(x3, v128.load32_splat(at, 12))
+    {
+      // S0
+      const t0 = v128.xor(x0, x1)
+      const t1 = v128.xor(t0, x3)
+      const t2 = v128.and(x1, t1)
+      const t3 = v128.xor(t2, t0)
+      const t4 = v128.andnot(t3, x2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.or(x0, x3)
+      const t7 = v128.xor(x1, x2)
+      const t8 = v128.xor(t6, t7)
+      const t9 = v128.not(t3)
+      const t10 = v128.xor(x3, t2)
+      const t11 = v128.xor(t10, t7)
+      const t12 = v128.and(t11, t8)
+      const t13 = v128.xor(t12, t9)
+      const t14 = v128.xor(t11, t13)
+      x0 = t13
+      x1 = t14
+      x2 = t5
+      x3 = t8
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 16))
+    x1 = v128.xor(x1, v128.load32_splat(at, 20))
+    x2 = v128.xor(x2, v128.load32_splat(at, 24))
+    x3 = v128.xor(x3, v128.load32_splat(at, 28))
+    {
+      // S1
+      const t0 = v128.not(x1)
+      const t1 = v128.or(t0, x0)
+      const t2 = v128.xor(x2, t1)
+      const t3 = v128.xor(x3, t2)
+      const t4 = v128.xor(x3, t0)
+      const t5 = v128.xor(t4, x0)
+      const t6 = v128.or(t3, t5)
+      const t7 = v128.xor(t6, x1)
+      const t8 = v128.andnot(t7, t2)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.andnot(t9, t2)
+      const t11 = v128.xor(t10, t7)
+      const t12 = v128.andnot(t11, t9)
+      const t13 = v128.xor(t12, t2)
+      x0 = t13
+      x1 = t9
+      x2 = t3
+      x3 = t11
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 32))
+    x1 = v128.xor(x1, v128.load32_splat(at, 36))
+    x2 = v128.xor(x2, v128.load32_splat(at, 40))
+    x3 = v128.xor(x3, v128.load32_splat(at, 44))
+    {
+      // S2
+      const t0 = v128.andnot(x2, x0)
+      const t1 = v128.xor(x3, t0)
+      const t2 = v128.xor(t1, x0)
+      const t3 = v128.not(x2)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.andnot(t4, x1)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.andnot(t4, x0)
+      const t8 = v128.xor(t7, x1)
+      const t9 = v128.and(t8, t6)
+      const t10 = v128.xor(t9, t4)
+      const t11 = v128.or(t6, t8)
+      const t12 = v128.xor(t11, t4)
+      const t13 = v128.xor(x1, t1)
+      x0 = t13
+      x1 = t10
+      x2 = t12
+      x3 = t6
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 48))
+    x1 = v128.xor(x1, v128.load32_splat(at, 52))
+    x2 = v128.xor(x2, v128.load32_splat(at, 56))
+    x3 = v128.xor(x3, v128.load32_splat(at, 60))
+    {
+      // S3
+      const t0 = v128.and(x0, x1)
+      const t1 = v128.or(x0, x3)
+      const t2 = v128.or(x0, x1)
+      const t3 = v128.xor(t2, x3)
+      const t4 = v128.xor(t0, t1)
+      const t5 = v128.xor(t4, x2)
+      const t6 = v128.and(t5, x2)
+      const t7 = v128.xor(t6, t3)
+      const t8 = v128.or(t0, t7)
+      const t9 = v128.xor(x0, t5)
+      const t10 = v128.xor(t8, t9)
+      const t11 = v128.andnot(t1, t7)
+      const t12 = v128.xor(t11, t5)
+      const t13 = v128.andnot(t10, t12)
+      const t14 = v128.xor(t13, t4)
+      x0 = t14
+      x1 = t10
+      x2 = t12
+      x3 = t7
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 64))
+    x1 = v128.xor(x1, v128.load32_splat(at, 68))
+    x2 = v128.xor(x2, v128.load32_splat(at, 72))
+    x3 = v128.xor(x3, v128.load32_splat(at, 76))
+    {
+      // S4
+      const t0 = v128.not(x3)
+      const t1 = v128.or(t0, x0)
+      const t2 = v128.xor(x2, t1)
+      const t3 = v128.xor(x0, t0)
+      const t4 = v128.and(t3, x1)
+      const t5 = v128.xor(t4, t2)
+      const t6 = v128.andnot(t2, x1)
+      const t7 = v128.xor(t6, t3)
+      const t8 = v128.xor(x1, t3)
+      const t9 = v128.xor(x3, t2)
+      const t10 = v128.and(t9, t5)
+      const t11 = v128.xor(t10, t8)
+      const t12 = v128.andnot(t8, t10)
+      const t13 = v128.xor(t3, t9)
+      const t14 = v128.xor(t12, t13)
+      x0 = t5
+      x1 = t14
+      x2 = t11
+      x3 = t7
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 80))
+    x1 = v128.xor(x1, v128.load32_splat(at, 84))
+    x2 = v128.xor(x2, v128.load32_splat(at, 88))
+    x3 = v128.xor(x3, v128.load32_splat(at, 92))
+    {
+      // S5
+      const t0 = v128.xor(x1, x0)
+      const t1 = v128.andnot(t0, x1)
+      const t2 = v128.xor(t1, x2)
+      const t3 = v128.not(t0)
+      const t4 = v128.andnot(t3, x3)
+      const t5 = v128.xor(t4, t2)
+      const t6 = v128.andnot(t5, x3)
+      const t7 = v128.xor(t6, t0)
+      const t8 = v128.xor(x3, t3)
+      const t9 = v128.andnot(t8, t6)
+      const t10 = v128.andnot(t5, x1)
+      const t11 = v128.xor(t10, t9)
+      const t12 = v128.xor(x0, t2)
+      const t13 = v128.and(t8, t11)
+      const t14 = v128.xor(t12, t13)
+      x0 = t5
+      x1 = t7
+      x2 = t11
+      x3 = t14
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 96))
+    x1 = v128.xor(x1, v128.load32_splat(at, 100))
+    x2 = v128.xor(x2, v128.load32_splat(at, 104))
+    x3 = v128.xor(x3, v128.load32_splat(at, 108))
+    {
+      // S6
+      const t0 = v128.not(x2)
+      const t1 = v128.and(x3, x0)
+      const t2 = v128.xor(t1, t0)
+      const t3 = v128.xor(x1, t2)
+      const t4 = v128.andnot(t3, x0)
+      const t5 = v128.xor(t4, x3)
+      const t6 = v128.and(t3, t5)
+      const t7 = v128.xor(t6, x0)
+      const t8 = v128.and(t7, x1)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.xor(t2, t7)
+      const t11 = v128.xor(t10, t9)
+      const t12 = v128.xor(x2, t1)
+      const t13 = v128.and(t10, t11)
+      const t14 = v128.xor(t12, t13)
+      x0 = t9
+      x1 = t3
+      x2 = t11
+      x3 = t14
+    }
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+    x0 = v128.xor(x0, v128.load32_splat(at, 112))
+    x1 = v128.xor(x1, v128.load32_splat(at, 116))
+    x2 = v128.xor(x2, v128.load32_splat(at, 120))
+    x3 = v128.xor(x3, v128.load32_splat(at, 124))
+    {
+      // S7
+      const t0 = v128.or(x1, x2)
+      const t1 = v128.xor(t0, x3)
+      const t2 = v128.xor(x1, x2)
+      const t3 = v128.or(t2, x3)
+      const t4 = v128.and(t3, x0)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.not(t1)
+      const t7 = v128.xor(t6, x1)
+      const t8 = v128.and(t7, x0)
+      const t9 = v128.xor(t8, t2)
+      const t10 = v128.and(t3, t5)
+      const t11 = v128.xor(t10, t0)
+      const t12 = v128.andnot(t11, t9)
+      const t13 = v128.xor(t12, t7)
+      const t14 = v128.xor(x0, t2)
+      const t15 = v128.and(t11, t13)
+      const t16 = v128.xor(t14, t15)
+      x0 = t13
+      x1 = t5
+      x2 = t16
+      x3 = t9
+    }
+    at += 128
+    if (at === end) break
+    x0 = rotateLeft(x0, 13)
+    x2 = rotateLeft(x2, 3)
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = rotateLeft(x1, 1)
+    x3 = rotateLeft(x3, 7)
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = rotateLeft(x0, 5)
+    x2 = rotateLeft(x2, 22)
+  }
+  x0 = v128.xor(x0, v128.load32_splat(end, 0))
+  x1 = v128.xor(x1, v128.load32_splat(end, 4))
+  x2 = v128.xor(x2, v128.load32_splat(end, 8))
+  x3 = v128.xor(x3, v128.load32_splat(end, 12))
+  low01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
+  high01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
+  low23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
+  high23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
+  v128.store(target, i64x2.shuffle(low01, low23, 0, 2))
+  v128.store(target + first, i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + middle, i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + last, i64x2.shuffle(high01, high23, 1, 3))
+}
+
+/** See `encryptFour`. */
+function decryptFour(key: usize, source: usize, target: usize, first: usize, middle: usize, last: usize): void {
+  const second = source + first
+  const third = source + middle
+  const fourth = source + last
+  let low01 = i32x4.shuffle(v128.load(source), v128.load(second), 0, 4, 1, 5)
+  let low23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 0, 4, 1, 5)
+  let high01 = i32x4.shuffle(v128.load(source), v128.load(second), 2, 6, 3, 7)
+  let high23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 2, 6, 3, 7)
+  let x0 = i64x2.shuffle(low01, low23, 0, 2)
+  let x1 = i64x2.shuffle(low01, low23, 1, 3)
+  let x2 = i64x2.shuffle(high01, high23, 0, 2)
+  let x3 = i64x2.shuffle(high01, high23, 1, 3)
+  let at = key + 512
+  x0 = v128.xor(x0, v128.load32_splat(at, 0))
+  x1 = v128.xor(x1, v128.load32_splat(at, 4))
+  x2 = v128.xor(x2, v128.load32_splat(at, 8))
+  x3 = v128.xor(x3, v128.load32_splat(at, 12))
+  for (;;) {
+    at -= 128
+    {
+      // inverse S7
+      const t0 = v128.or(x0, x3)
+      const t1 = v128.xor(t0, x2)
+      const t2 = v128.not(t1)
+      const t3 = v128.andnot(t2, x3)
+      const t4 = v128.xor(t3, x0)
+      const t5 = v128.andnot(t4, x1)
+      const t6 = v128.xor(t5, t1)
+      const t7 = v128.andnot(t6, x3)
+      const t8 = v128.xor(t7, x1)
+      const t9 = v128.not(t4)
+      const t10 = v128.and(t9, x2)
+      const t11 = v128.xor(t10, t8)
+      const t12 = v128.and(t4, t6)
+      const t13 = v128.xor(x3, t11)
+      const t14 = v128.xor(t12, t13)
+      const t15 = v128.andnot(t14, t11)
+      const t16 = v128.xor(t15, t9)
+      x0 = t6
+      x1 = t11
+      x2 = t14
+      x3 = t16
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 112))
+    x1 = v128.xor(x1, v128.load32_splat(at, 116))
+    x2 = v128.xor(x2, v128.load32_splat(at, 120))
+    x3 = v128.xor(x3, v128.load32_splat(at, 124))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S6
+      const t0 = v128.not(x3)
+      const t1 = v128.andnot(x2, x0)
+      const t2 = v128.xor(t1, t0)
+      const t3 = v128.xor(x1, t2)
+      const t4 = v128.xor(x0, x2)
+      const t5 = v128.xor(t4, t2)
+      const t6 = v128.and(t2, t4)
+      const t7 = v128.xor(t6, x2)
+      const t8 = v128.and(t7, x1)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.xor(t7, t9)
+      const t11 = v128.xor(t10, x1)
+      const t12 = v128.and(t9, t11)
+      const t13 = v128.xor(x3, t1)
+      const t14 = v128.xor(t12, t13)
+      x0 = t9
+      x1 = t3
+      x2 = t14
+      x3 = t11
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 96))
+    x1 = v128.xor(x1, v128.load32_splat(at, 100))
+    x2 = v128.xor(x2, v128.load32_splat(at, 104))
+    x3 = v128.xor(x3, v128.load32_splat(at, 108))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S5
+      const t0 = v128.not(x1)
+      const t1 = v128.xor(t0, x2)
+      const t2 = v128.andnot(x1, x2)
+      const t3 = v128.xor(t2, x3)
+      const t4 = v128.and(t3, x0)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.xor(x0, x2)
+      const t7 = v128.or(t6, t4)
+      const t8 = v128.or(x0, x3)
+      const t9 = v128.and(t8, x1)
+      const t10 = v128.xor(t9, t7)
+      const t11 = v128.xor(x2, t8)
+      const t12 = v128.andnot(t0, t5)
+      const t13 = v128.xor(t11, t12)
+      const t14 = v128.andnot(x0, t12)
+      const t15 = v128.xor(t14, t3)
+      x0 = t13
+      x1 = t15
+      x2 = t10
+      x3 = t5
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 80))
+    x1 = v128.xor(x1, v128.load32_splat(at, 84))
+    x2 = v128.xor(x2, v128.load32_splat(at, 88))
+    x3 = v128.xor(x3, v128.load32_splat(at, 92))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S4
+      const t0 = v128.xor(x2, x3)
+      const t1 = v128.andnot(x0, x2)
+      const t2 = v128.or(t1, t0)
+      const t3 = v128.andnot(x0, x1)
+      const t4 = v128.xor(t3, t2)
+      const t5 = v128.and(x3, t4)
+      const t6 = v128.xor(t5, t0)
+      const t7 = v128.andnot(x1, x0)
+      const t8 = v128.xor(t7, t6)
+      const t9 = v128.andnot(x0, t4)
+      const t10 = v128.xor(t9, x3)
+      const t11 = v128.not(t8)
+      const t12 = v128.xor(t11, t10)
+      const t13 = v128.or(t10, t11)
+      const t14 = v128.xor(x0, t5)
+      const t15 = v128.xor(t13, t14)
+      x0 = t12
+      x1 = t4
+      x2 = t15
+      x3 = t8
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 64))
+    x1 = v128.xor(x1, v128.load32_splat(at, 68))
+    x2 = v128.xor(x2, v128.load32_splat(at, 72))
+    x3 = v128.xor(x3, v128.load32_splat(at, 76))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S3
+      const t0 = v128.xor(x3, x1)
+      const t1 = v128.xor(x2, t0)
+      const t2 = v128.andnot(x1, x2)
+      const t3 = v128.xor(t2, x0)
+      const t4 = v128.andnot(t3, x3)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.xor(t3, t5)
+      const t7 = v128.or(x0, x1)
+      const t8 = v128.and(t6, t7)
+      const t9 = v128.andnot(t5, x3)
+      const t10 = v128.xor(t9, t8)
+      const t11 = v128.andnot(t6, t9)
+      const t12 = v128.xor(t11, t0)
+      const t13 = v128.or(t1, t4)
+      const t14 = v128.andnot(t7, t6)
+      const t15 = v128.xor(t13, t14)
+      x0 = t5
+      x1 = t15
+      x2 = t12
+      x3 = t10
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 48))
+    x1 = v128.xor(x1, v128.load32_splat(at, 52))
+    x2 = v128.xor(x2, v128.load32_splat(at, 56))
+    x3 = v128.xor(x3, v128.load32_splat(at, 60))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S2
+      const t0 = v128.not(x3)
+      const t1 = v128.or(t0, x1)
+      const t2 = v128.xor(x2, t1)
+      const t3 = v128.or(t0, t2)
+      const t4 = v128.xor(t3, x1)
+      const t5 = v128.and(t4, x0)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.or(x0, t4)
+      const t8 = v128.xor(t7, t2)
+      const t9 = v128.xor(x0, t0)
+      const t10 = v128.andnot(t4, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(t6, t11)
+      const t13 = v128.xor(t12, t4)
+      x0 = t11
+      x1 = t8
+      x2 = t6
+      x3 = t13
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 32))
+    x1 = v128.xor(x1, v128.load32_splat(at, 36))
+    x2 = v128.xor(x2, v128.load32_splat(at, 40))
+    x3 = v128.xor(x3, v128.load32_splat(at, 44))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S1
+      const t0 = v128.xor(x0, x2)
+      const t1 = v128.andnot(x3, x1)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.not(x0)
+      const t4 = v128.andnot(x1, x3)
+      const t5 = v128.xor(t4, t3)
+      const t6 = v128.andnot(x2, t5)
+      const t7 = v128.xor(t6, x1)
+      const t8 = v128.and(t7, t2)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.and(t2, t9)
+      const t11 = v128.xor(t10, t7)
+      const t12 = v128.andnot(t11, t9)
+      const t13 = v128.xor(t1, t3)
+      const t14 = v128.xor(t12, t13)
+      x0 = t9
+      x1 = t11
+      x2 = t14
+      x3 = t2
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 16))
+    x1 = v128.xor(x1, v128.load32_splat(at, 20))
+    x2 = v128.xor(x2, v128.load32_splat(at, 24))
+    x3 = v128.xor(x3, v128.load32_splat(at, 28))
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+    {
+      // inverse S0
+      const t0 = v128.not(x0)
+      const t1 = v128.andnot(t0, x1)
+      const t2 = v128.xor(t1, x2)
+      const t3 = v128.xor(x3, t2)
+      const t4 = v128.xor(x0, x1)
+      const t5 = v128.xor(t4, x3)
+      const t6 = v128.or(x3, t4)
+      const t7 = v128.xor(t6, t0)
+      const t8 = v128.and(t7, t2)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.xor(t7, t9)
+      const t11 = v128.xor(t10, t2)
+      const t12 = v128.and(t9, t11)
+      const t13 = v128.xor(t12, t7)
+      x0 = t9
+      x1 = t13
+      x2 = t3
+      x3 = t11
+    }
+    x0 = v128.xor(x0, v128.load32_splat(at, 0))
+    x1 = v128.xor(x1, v128.load32_splat(at, 4))
+    x2 = v128.xor(x2, v128.load32_splat(at, 8))
+    x3 = v128.xor(x3, v128.load32_splat(at, 12))
+    if (at === key) break
+    x2 = rotateLeft(x2, 10)
+    x0 = rotateLeft(x0, 27)
+    x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
+    x0 = v128.xor(v128.xor(x0, x1), x3)
+    x3 = rotateLeft(x3, 25)
+    x1 = rotateLeft(x1, 31)
+    x3 = v128.xor(v128.xor(x3, x2), i32x4.shl(x0, 3))
+    x1 = v128.xor(v128.xor(x1, x0), x2)
+    x2 = rotateLeft(x2, 29)
+    x0 = rotateLeft(x0, 19)
+  }
+  low01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
+  high01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
+  low23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
+  high23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
+  v128.store(target, i64x2.shuffle(low01, low23, 0, 2))
+  v128.store(target + first, i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + middle, i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + last, i64x2.shuffle(high01, high23, 1, 3))
+}
+
+export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
+  for (; blocks >= 4; blocks -= 4, source += 64, target += 64) encryptFour(key, source, target, 16, 32, 48)
+  // Fewer than four: the last one also stands in for those missing.
+  if (blocks > 0) encryptFour(key, source, target, min(16, (blocks - 1) << 4), (blocks - 1) << 4, (blocks - 1) << 4)
+}
+
+export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {
+  for (; blocks >= 4; blocks -= 4, source += 64, target += 64) decryptFour(key, source, target, 16, 32, 48)
+  if (blocks > 0) decryptFour(key, source, target, min(16, (blocks - 1) << 4), (blocks - 1) << 4, (blocks - 1) << 4)
+}
+
+export function ctr(key: usize, work: usize, data: usize, blocks: u32): void {
+  ctrOver(key, work, data, blocks, 16, encrypt)
+}

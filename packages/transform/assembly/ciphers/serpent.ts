@@ -4,7 +4,7 @@
 // No look-ups: its time does not depend on key or data.
 import { ctrOver } from './shared/ctr'
 
-// The expanded key: 33 round keys of four words.
+// The expanded key: 33 round keys of four vectors, a word in all four lanes of each.
 
 export function tables(): usize {
   return 0
@@ -16,25 +16,46 @@ function rotateLeft(value: v128, bits: i32): v128 {
   return v128.or(i32x4.shl(value, bits), i32x4.shr_u(value, 32 - bits))
 }
 
-/** Four blocks, at the source and `first`, `middle` and `last` bytes from it. */
-function encryptFour(key: usize, source: usize, target: usize, first: usize, middle: usize, last: usize): void {
-  const second = source + first
-  const third = source + middle
-  const fourth = source + last
-  let low01 = i32x4.shuffle(v128.load(source), v128.load(second), 0, 4, 1, 5)
-  let low23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 0, 4, 1, 5)
-  let high01 = i32x4.shuffle(v128.load(source), v128.load(second), 2, 6, 3, 7)
-  let high23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 2, 6, 3, 7)
+/**
+ * Up to eight blocks, the last one `last` bytes from the first; it also stands in for those missing. Two sets of four
+ * take turns, since the gates of one wait for each other.
+ */
+function encryptEight(key: usize, source: usize, target: usize, last: usize): void {
+  let low01: v128
+  let low23: v128
+  let high01: v128
+  let high23: v128
+  low01 = i32x4.shuffle(v128.load(source), v128.load(source + min(16, last)), 0, 4, 1, 5)
+  high01 = i32x4.shuffle(v128.load(source), v128.load(source + min(16, last)), 2, 6, 3, 7)
+  low23 = i32x4.shuffle(v128.load(source + min(32, last)), v128.load(source + min(48, last)), 0, 4, 1, 5)
+  high23 = i32x4.shuffle(v128.load(source + min(32, last)), v128.load(source + min(48, last)), 2, 6, 3, 7)
   let x0 = i64x2.shuffle(low01, low23, 0, 2)
   let x1 = i64x2.shuffle(low01, low23, 1, 3)
   let x2 = i64x2.shuffle(high01, high23, 0, 2)
   let x3 = i64x2.shuffle(high01, high23, 1, 3)
-  const end = key + 512
+  low01 = i32x4.shuffle(v128.load(source + min(64, last)), v128.load(source + min(80, last)), 0, 4, 1, 5)
+  high01 = i32x4.shuffle(v128.load(source + min(64, last)), v128.load(source + min(80, last)), 2, 6, 3, 7)
+  low23 = i32x4.shuffle(v128.load(source + min(96, last)), v128.load(source + min(112, last)), 0, 4, 1, 5)
+  high23 = i32x4.shuffle(v128.load(source + min(96, last)), v128.load(source + min(112, last)), 2, 6, 3, 7)
+  let y0 = i64x2.shuffle(low01, low23, 0, 2)
+  let y1 = i64x2.shuffle(low01, low23, 1, 3)
+  let y2 = i64x2.shuffle(high01, high23, 0, 2)
+  let y3 = i64x2.shuffle(high01, high23, 1, 3)
+  let k: v128
+  const end = key + 2048
   for (let at = key; ; ) {
-    x0 = v128.xor(x0, v128.load32_splat(at, 0))
-    x1 = v128.xor(x1, v128.load32_splat(at, 4))
-    x2 = v128.xor(x2, v128.load32_splat(at, 8))
-    x3 = v128.xor(x3, v128.load32_splat(at, 12))
+    k = v128.load(at, 0)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 16)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 32)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 48)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S0
       const t0 = v128.xor(x0, x1)
@@ -57,6 +78,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t5
       x3 = t8
     }
+    {
+      // S0
+      const t0 = v128.xor(y0, y1)
+      const t1 = v128.xor(t0, y3)
+      const t2 = v128.and(y1, t1)
+      const t3 = v128.xor(t2, t0)
+      const t4 = v128.andnot(t3, y2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.or(y0, y3)
+      const t7 = v128.xor(y1, y2)
+      const t8 = v128.xor(t6, t7)
+      const t9 = v128.not(t3)
+      const t10 = v128.xor(y3, t2)
+      const t11 = v128.xor(t10, t7)
+      const t12 = v128.and(t11, t8)
+      const t13 = v128.xor(t12, t9)
+      const t14 = v128.xor(t11, t13)
+      y0 = t13
+      y1 = t14
+      y2 = t5
+      y3 = t8
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -67,10 +110,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 16))
-    x1 = v128.xor(x1, v128.load32_splat(at, 20))
-    x2 = v128.xor(x2, v128.load32_splat(at, 24))
-    x3 = v128.xor(x3, v128.load32_splat(at, 28))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 64)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 80)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 96)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 112)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S1
       const t0 = v128.not(x1)
@@ -92,6 +153,27 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t3
       x3 = t11
     }
+    {
+      // S1
+      const t0 = v128.not(y1)
+      const t1 = v128.or(t0, y0)
+      const t2 = v128.xor(y2, t1)
+      const t3 = v128.xor(y3, t2)
+      const t4 = v128.xor(y3, t0)
+      const t5 = v128.xor(t4, y0)
+      const t6 = v128.or(t3, t5)
+      const t7 = v128.xor(t6, y1)
+      const t8 = v128.andnot(t7, t2)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.andnot(t9, t2)
+      const t11 = v128.xor(t10, t7)
+      const t12 = v128.andnot(t11, t9)
+      const t13 = v128.xor(t12, t2)
+      y0 = t13
+      y1 = t9
+      y2 = t3
+      y3 = t11
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -102,10 +184,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 32))
-    x1 = v128.xor(x1, v128.load32_splat(at, 36))
-    x2 = v128.xor(x2, v128.load32_splat(at, 40))
-    x3 = v128.xor(x3, v128.load32_splat(at, 44))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 128)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 144)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 160)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 176)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S2
       const t0 = v128.andnot(x2, x0)
@@ -127,6 +227,27 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t12
       x3 = t6
     }
+    {
+      // S2
+      const t0 = v128.andnot(y2, y0)
+      const t1 = v128.xor(y3, t0)
+      const t2 = v128.xor(t1, y0)
+      const t3 = v128.not(y2)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.andnot(t4, y1)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.andnot(t4, y0)
+      const t8 = v128.xor(t7, y1)
+      const t9 = v128.and(t8, t6)
+      const t10 = v128.xor(t9, t4)
+      const t11 = v128.or(t6, t8)
+      const t12 = v128.xor(t11, t4)
+      const t13 = v128.xor(y1, t1)
+      y0 = t13
+      y1 = t10
+      y2 = t12
+      y3 = t6
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -137,10 +258,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 48))
-    x1 = v128.xor(x1, v128.load32_splat(at, 52))
-    x2 = v128.xor(x2, v128.load32_splat(at, 56))
-    x3 = v128.xor(x3, v128.load32_splat(at, 60))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 192)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 208)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 224)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 240)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S3
       const t0 = v128.and(x0, x1)
@@ -163,6 +302,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t12
       x3 = t7
     }
+    {
+      // S3
+      const t0 = v128.and(y0, y1)
+      const t1 = v128.or(y0, y3)
+      const t2 = v128.or(y0, y1)
+      const t3 = v128.xor(t2, y3)
+      const t4 = v128.xor(t0, t1)
+      const t5 = v128.xor(t4, y2)
+      const t6 = v128.and(t5, y2)
+      const t7 = v128.xor(t6, t3)
+      const t8 = v128.or(t0, t7)
+      const t9 = v128.xor(y0, t5)
+      const t10 = v128.xor(t8, t9)
+      const t11 = v128.andnot(t1, t7)
+      const t12 = v128.xor(t11, t5)
+      const t13 = v128.andnot(t10, t12)
+      const t14 = v128.xor(t13, t4)
+      y0 = t14
+      y1 = t10
+      y2 = t12
+      y3 = t7
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -173,10 +334,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 64))
-    x1 = v128.xor(x1, v128.load32_splat(at, 68))
-    x2 = v128.xor(x2, v128.load32_splat(at, 72))
-    x3 = v128.xor(x3, v128.load32_splat(at, 76))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 256)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 272)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 288)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 304)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S4
       const t0 = v128.not(x3)
@@ -199,6 +378,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t11
       x3 = t7
     }
+    {
+      // S4
+      const t0 = v128.not(y3)
+      const t1 = v128.or(t0, y0)
+      const t2 = v128.xor(y2, t1)
+      const t3 = v128.xor(y0, t0)
+      const t4 = v128.and(t3, y1)
+      const t5 = v128.xor(t4, t2)
+      const t6 = v128.andnot(t2, y1)
+      const t7 = v128.xor(t6, t3)
+      const t8 = v128.xor(y1, t3)
+      const t9 = v128.xor(y3, t2)
+      const t10 = v128.and(t9, t5)
+      const t11 = v128.xor(t10, t8)
+      const t12 = v128.andnot(t8, t10)
+      const t13 = v128.xor(t3, t9)
+      const t14 = v128.xor(t12, t13)
+      y0 = t5
+      y1 = t14
+      y2 = t11
+      y3 = t7
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -209,10 +410,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 80))
-    x1 = v128.xor(x1, v128.load32_splat(at, 84))
-    x2 = v128.xor(x2, v128.load32_splat(at, 88))
-    x3 = v128.xor(x3, v128.load32_splat(at, 92))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 320)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 336)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 352)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 368)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S5
       const t0 = v128.xor(x1, x0)
@@ -235,6 +454,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t11
       x3 = t14
     }
+    {
+      // S5
+      const t0 = v128.xor(y1, y0)
+      const t1 = v128.andnot(t0, y1)
+      const t2 = v128.xor(t1, y2)
+      const t3 = v128.not(t0)
+      const t4 = v128.andnot(t3, y3)
+      const t5 = v128.xor(t4, t2)
+      const t6 = v128.andnot(t5, y3)
+      const t7 = v128.xor(t6, t0)
+      const t8 = v128.xor(y3, t3)
+      const t9 = v128.andnot(t8, t6)
+      const t10 = v128.andnot(t5, y1)
+      const t11 = v128.xor(t10, t9)
+      const t12 = v128.xor(y0, t2)
+      const t13 = v128.and(t8, t11)
+      const t14 = v128.xor(t12, t13)
+      y0 = t5
+      y1 = t7
+      y2 = t11
+      y3 = t14
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -245,10 +486,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 96))
-    x1 = v128.xor(x1, v128.load32_splat(at, 100))
-    x2 = v128.xor(x2, v128.load32_splat(at, 104))
-    x3 = v128.xor(x3, v128.load32_splat(at, 108))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 384)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 400)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 416)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 432)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S6
       const t0 = v128.not(x2)
@@ -271,6 +530,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t11
       x3 = t14
     }
+    {
+      // S6
+      const t0 = v128.not(y2)
+      const t1 = v128.and(y3, y0)
+      const t2 = v128.xor(t1, t0)
+      const t3 = v128.xor(y1, t2)
+      const t4 = v128.andnot(t3, y0)
+      const t5 = v128.xor(t4, y3)
+      const t6 = v128.and(t3, t5)
+      const t7 = v128.xor(t6, y0)
+      const t8 = v128.and(t7, y1)
+      const t9 = v128.xor(t8, t5)
+      const t10 = v128.xor(t2, t7)
+      const t11 = v128.xor(t10, t9)
+      const t12 = v128.xor(y2, t1)
+      const t13 = v128.and(t10, t11)
+      const t14 = v128.xor(t12, t13)
+      y0 = t9
+      y1 = t3
+      y2 = t11
+      y3 = t14
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -281,10 +562,28 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
-    x0 = v128.xor(x0, v128.load32_splat(at, 112))
-    x1 = v128.xor(x1, v128.load32_splat(at, 116))
-    x2 = v128.xor(x2, v128.load32_splat(at, 120))
-    x3 = v128.xor(x3, v128.load32_splat(at, 124))
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
+    k = v128.load(at, 448)
+    x0 = v128.xor(x0, k)
+    y0 = v128.xor(y0, k)
+    k = v128.load(at, 464)
+    x1 = v128.xor(x1, k)
+    y1 = v128.xor(y1, k)
+    k = v128.load(at, 480)
+    x2 = v128.xor(x2, k)
+    y2 = v128.xor(y2, k)
+    k = v128.load(at, 496)
+    x3 = v128.xor(x3, k)
+    y3 = v128.xor(y3, k)
     {
       // S7
       const t0 = v128.or(x1, x2)
@@ -309,7 +608,31 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t16
       x3 = t9
     }
-    at += 128
+    {
+      // S7
+      const t0 = v128.or(y1, y2)
+      const t1 = v128.xor(t0, y3)
+      const t2 = v128.xor(y1, y2)
+      const t3 = v128.or(t2, y3)
+      const t4 = v128.and(t3, y0)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.not(t1)
+      const t7 = v128.xor(t6, y1)
+      const t8 = v128.and(t7, y0)
+      const t9 = v128.xor(t8, t2)
+      const t10 = v128.and(t3, t5)
+      const t11 = v128.xor(t10, t0)
+      const t12 = v128.andnot(t11, t9)
+      const t13 = v128.xor(t12, t7)
+      const t14 = v128.xor(y0, t2)
+      const t15 = v128.and(t11, t13)
+      const t16 = v128.xor(t14, t15)
+      y0 = t13
+      y1 = t5
+      y2 = t16
+      y3 = t9
+    }
+    at += 512
     if (at === end) break
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -321,41 +644,68 @@ function encryptFour(key: usize, source: usize, target: usize, first: usize, mid
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    y0 = rotateLeft(y0, 13)
+    y2 = rotateLeft(y2, 3)
+    y1 = v128.xor(v128.xor(y1, y0), y2)
+    y3 = v128.xor(v128.xor(y3, y2), i32x4.shl(y0, 3))
+    y1 = rotateLeft(y1, 1)
+    y3 = rotateLeft(y3, 7)
+    y0 = v128.xor(v128.xor(y0, y1), y3)
+    y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
+    y0 = rotateLeft(y0, 5)
+    y2 = rotateLeft(y2, 22)
   }
-  x0 = v128.xor(x0, v128.load32_splat(end, 0))
-  x1 = v128.xor(x1, v128.load32_splat(end, 4))
-  x2 = v128.xor(x2, v128.load32_splat(end, 8))
-  x3 = v128.xor(x3, v128.load32_splat(end, 12))
+  k = v128.load(end, 0)
+  x0 = v128.xor(x0, k)
+  y0 = v128.xor(y0, k)
+  k = v128.load(end, 16)
+  x1 = v128.xor(x1, k)
+  y1 = v128.xor(y1, k)
+  k = v128.load(end, 32)
+  x2 = v128.xor(x2, k)
+  y2 = v128.xor(y2, k)
+  k = v128.load(end, 48)
+  x3 = v128.xor(x3, k)
+  y3 = v128.xor(y3, k)
   low01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
   high01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
   low23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
   high23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
   v128.store(target, i64x2.shuffle(low01, low23, 0, 2))
-  v128.store(target + first, i64x2.shuffle(low01, low23, 1, 3))
-  v128.store(target + middle, i64x2.shuffle(high01, high23, 0, 2))
-  v128.store(target + last, i64x2.shuffle(high01, high23, 1, 3))
+  v128.store(target + min(16, last), i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + min(32, last), i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + min(48, last), i64x2.shuffle(high01, high23, 1, 3))
+  low01 = i32x4.shuffle(y0, y1, 0, 4, 1, 5)
+  high01 = i32x4.shuffle(y0, y1, 2, 6, 3, 7)
+  low23 = i32x4.shuffle(y2, y3, 0, 4, 1, 5)
+  high23 = i32x4.shuffle(y2, y3, 2, 6, 3, 7)
+  v128.store(target + min(64, last), i64x2.shuffle(low01, low23, 0, 2))
+  v128.store(target + min(80, last), i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + min(96, last), i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + min(112, last), i64x2.shuffle(high01, high23, 1, 3))
 }
 
-/** See `encryptFour`. */
-function decryptFour(key: usize, source: usize, target: usize, first: usize, middle: usize, last: usize): void {
-  const second = source + first
-  const third = source + middle
-  const fourth = source + last
-  let low01 = i32x4.shuffle(v128.load(source), v128.load(second), 0, 4, 1, 5)
-  let low23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 0, 4, 1, 5)
-  let high01 = i32x4.shuffle(v128.load(source), v128.load(second), 2, 6, 3, 7)
-  let high23 = i32x4.shuffle(v128.load(third), v128.load(fourth), 2, 6, 3, 7)
+/** Up to four blocks, see `encryptEight`. */
+function decryptFour(key: usize, source: usize, target: usize, last: usize): void {
+  let low01: v128
+  let low23: v128
+  let high01: v128
+  let high23: v128
+  low01 = i32x4.shuffle(v128.load(source), v128.load(source + min(16, last)), 0, 4, 1, 5)
+  high01 = i32x4.shuffle(v128.load(source), v128.load(source + min(16, last)), 2, 6, 3, 7)
+  low23 = i32x4.shuffle(v128.load(source + min(32, last)), v128.load(source + min(48, last)), 0, 4, 1, 5)
+  high23 = i32x4.shuffle(v128.load(source + min(32, last)), v128.load(source + min(48, last)), 2, 6, 3, 7)
   let x0 = i64x2.shuffle(low01, low23, 0, 2)
   let x1 = i64x2.shuffle(low01, low23, 1, 3)
   let x2 = i64x2.shuffle(high01, high23, 0, 2)
   let x3 = i64x2.shuffle(high01, high23, 1, 3)
-  let at = key + 512
-  x0 = v128.xor(x0, v128.load32_splat(at, 0))
-  x1 = v128.xor(x1, v128.load32_splat(at, 4))
-  x2 = v128.xor(x2, v128.load32_splat(at, 8))
-  x3 = v128.xor(x3, v128.load32_splat(at, 12))
+  let at = key + 2048
+  x0 = v128.xor(x0, v128.load(at, 0))
+  x1 = v128.xor(x1, v128.load(at, 16))
+  x2 = v128.xor(x2, v128.load(at, 32))
+  x3 = v128.xor(x3, v128.load(at, 48))
   for (;;) {
-    at -= 128
+    at -= 512
     {
       // inverse S7
       const t0 = v128.or(x0, x3)
@@ -380,10 +730,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t14
       x3 = t16
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 112))
-    x1 = v128.xor(x1, v128.load32_splat(at, 116))
-    x2 = v128.xor(x2, v128.load32_splat(at, 120))
-    x3 = v128.xor(x3, v128.load32_splat(at, 124))
+    x0 = v128.xor(x0, v128.load(at, 448))
+    x1 = v128.xor(x1, v128.load(at, 464))
+    x2 = v128.xor(x2, v128.load(at, 480))
+    x3 = v128.xor(x3, v128.load(at, 496))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -416,10 +766,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t14
       x3 = t11
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 96))
-    x1 = v128.xor(x1, v128.load32_splat(at, 100))
-    x2 = v128.xor(x2, v128.load32_splat(at, 104))
-    x3 = v128.xor(x3, v128.load32_splat(at, 108))
+    x0 = v128.xor(x0, v128.load(at, 384))
+    x1 = v128.xor(x1, v128.load(at, 400))
+    x2 = v128.xor(x2, v128.load(at, 416))
+    x3 = v128.xor(x3, v128.load(at, 432))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -453,10 +803,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t10
       x3 = t5
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 80))
-    x1 = v128.xor(x1, v128.load32_splat(at, 84))
-    x2 = v128.xor(x2, v128.load32_splat(at, 88))
-    x3 = v128.xor(x3, v128.load32_splat(at, 92))
+    x0 = v128.xor(x0, v128.load(at, 320))
+    x1 = v128.xor(x1, v128.load(at, 336))
+    x2 = v128.xor(x2, v128.load(at, 352))
+    x3 = v128.xor(x3, v128.load(at, 368))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -490,10 +840,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t15
       x3 = t8
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 64))
-    x1 = v128.xor(x1, v128.load32_splat(at, 68))
-    x2 = v128.xor(x2, v128.load32_splat(at, 72))
-    x3 = v128.xor(x3, v128.load32_splat(at, 76))
+    x0 = v128.xor(x0, v128.load(at, 256))
+    x1 = v128.xor(x1, v128.load(at, 272))
+    x2 = v128.xor(x2, v128.load(at, 288))
+    x3 = v128.xor(x3, v128.load(at, 304))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -527,10 +877,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t12
       x3 = t10
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 48))
-    x1 = v128.xor(x1, v128.load32_splat(at, 52))
-    x2 = v128.xor(x2, v128.load32_splat(at, 56))
-    x3 = v128.xor(x3, v128.load32_splat(at, 60))
+    x0 = v128.xor(x0, v128.load(at, 192))
+    x1 = v128.xor(x1, v128.load(at, 208))
+    x2 = v128.xor(x2, v128.load(at, 224))
+    x3 = v128.xor(x3, v128.load(at, 240))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -562,10 +912,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t6
       x3 = t13
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 32))
-    x1 = v128.xor(x1, v128.load32_splat(at, 36))
-    x2 = v128.xor(x2, v128.load32_splat(at, 40))
-    x3 = v128.xor(x3, v128.load32_splat(at, 44))
+    x0 = v128.xor(x0, v128.load(at, 128))
+    x1 = v128.xor(x1, v128.load(at, 144))
+    x2 = v128.xor(x2, v128.load(at, 160))
+    x3 = v128.xor(x3, v128.load(at, 176))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -598,10 +948,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t14
       x3 = t2
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 16))
-    x1 = v128.xor(x1, v128.load32_splat(at, 20))
-    x2 = v128.xor(x2, v128.load32_splat(at, 24))
-    x3 = v128.xor(x3, v128.load32_splat(at, 28))
+    x0 = v128.xor(x0, v128.load(at, 64))
+    x1 = v128.xor(x1, v128.load(at, 80))
+    x2 = v128.xor(x2, v128.load(at, 96))
+    x3 = v128.xor(x3, v128.load(at, 112))
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
@@ -633,10 +983,10 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
       x2 = t3
       x3 = t11
     }
-    x0 = v128.xor(x0, v128.load32_splat(at, 0))
-    x1 = v128.xor(x1, v128.load32_splat(at, 4))
-    x2 = v128.xor(x2, v128.load32_splat(at, 8))
-    x3 = v128.xor(x3, v128.load32_splat(at, 12))
+    x0 = v128.xor(x0, v128.load(at, 0))
+    x1 = v128.xor(x1, v128.load(at, 16))
+    x2 = v128.xor(x2, v128.load(at, 32))
+    x3 = v128.xor(x3, v128.load(at, 48))
     if (at === key) break
     x2 = rotateLeft(x2, 10)
     x0 = rotateLeft(x0, 27)
@@ -654,20 +1004,19 @@ function decryptFour(key: usize, source: usize, target: usize, first: usize, mid
   low23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
   high23 = i32x4.shuffle(x2, x3, 2, 6, 3, 7)
   v128.store(target, i64x2.shuffle(low01, low23, 0, 2))
-  v128.store(target + first, i64x2.shuffle(low01, low23, 1, 3))
-  v128.store(target + middle, i64x2.shuffle(high01, high23, 0, 2))
-  v128.store(target + last, i64x2.shuffle(high01, high23, 1, 3))
+  v128.store(target + min(16, last), i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + min(32, last), i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + min(48, last), i64x2.shuffle(high01, high23, 1, 3))
 }
 
 export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks >= 4; blocks -= 4, source += 64, target += 64) encryptFour(key, source, target, 16, 32, 48)
-  // Fewer than four: the last one also stands in for those missing.
-  if (blocks > 0) encryptFour(key, source, target, min(16, (blocks - 1) << 4), (blocks - 1) << 4, (blocks - 1) << 4)
+  for (; blocks > 8; blocks -= 8, source += 128, target += 128) encryptEight(key, source, target, 112)
+  if (blocks > 0) encryptEight(key, source, target, (blocks - 1) << 4)
 }
 
 export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks >= 4; blocks -= 4, source += 64, target += 64) decryptFour(key, source, target, 16, 32, 48)
-  if (blocks > 0) decryptFour(key, source, target, min(16, (blocks - 1) << 4), (blocks - 1) << 4, (blocks - 1) << 4)
+  for (; blocks > 4; blocks -= 4, source += 64, target += 64) decryptFour(key, source, target, 48)
+  if (blocks > 0) decryptFour(key, source, target, (blocks - 1) << 4)
 }
 
 export function ctr(key: usize, work: usize, data: usize, blocks: u32): void {

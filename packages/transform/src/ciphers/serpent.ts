@@ -19,7 +19,7 @@ const SBOXES = [
   '1f83c0b6254a9e7d',
   'f52b4a9c03e8d671',
   '72c5846be91fd3a0',
-  '1d0fe82b74ca9356',
+  '1df0e82b74ca9356',
 ]
 
 /** The fractional part of the golden ratio, section 4. */
@@ -48,7 +48,8 @@ const expandKey = (key: Bytes, area: Bytes): void => {
   }
   for (let round = 0; round < 33; round++) {
     const box = SBOXES[(35 - round) % 8] as string
-    writeWords(area, 16 * round, substitute(box, words.slice(8 + 4 * round, 12 + 4 * round)))
+    const roundKey = substitute(box, words.slice(8 + 4 * round, 12 + 4 * round))
+    writeWords(area, 64 * round, roundKey.flatMap(word => [word, word, word, word]))
   }
 }
 
@@ -56,7 +57,7 @@ export const serpent: BlockCipherSpec = {
   name: 'serpent',
   sizes: [{ blockBits: 128, keyBits: [128, 192, 256] }],
   tweakBytes: 0,
-  expandedBytes: 33 * 16,
+  expandedBytes: 33 * 64,
   instantiate: compileKernel<BlockKernel>(wasmBase64),
   expandKey,
 }

@@ -1,18 +1,26 @@
 /** The cipher table: the one place that knows which block ciphers exist. To add one, add a file and a row. @module */
 import { aes } from './aes.ts'
 import type { BlockCipherSpec } from './block-cipher-spec.ts'
+import { cast6 } from './cast6.ts'
 import { invalid } from './check.ts'
+import { kuznyechik } from './kuznyechik.ts'
+import { mars } from './mars.ts'
 import { serpent } from './serpent.ts'
 import { simon } from './simon.ts'
 import { speck } from './speck.ts'
 import { threefish } from './threefish.ts'
+import { twofish } from './twofish.ts'
 
 export const blockCiphers: readonly BlockCipherSpec[] = [
   aes,
+  cast6,
+  kuznyechik,
+  mars,
   serpent,
   simon,
   speck,
   threefish,
+  twofish,
 ]
 
 const ALIASES: Readonly<Record<string, string>> = { rijndael: 'aes' }

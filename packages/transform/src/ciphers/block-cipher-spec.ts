@@ -31,7 +31,7 @@ export interface ExpandOptions {
 /** One block cipher. */
 export interface BlockCipherSpec {
   readonly name: string
-  /** The first one is the default block size. */
+  /** The default block size is that of the key where there is one, else the first. */
   readonly sizes: readonly CipherSizes[]
   /** Length of the tweak, bytes; 0 for ciphers without one. */
   readonly tweakBytes: number

@@ -6,7 +6,7 @@ import { cipherByName } from './table.ts'
 import { withWorkspace } from './workspace.ts'
 
 export interface BlockCipherOptions {
-  /** Block size, bits. @default the cipher's first one: 128, or for Threefish the size of the key */
+  /** Block size, bits. @default 128, or for Kalyna and Threefish the size of the key */
   readonly blockBits?: number
   /** Threefish only: 16 bytes. @default zeros */
   readonly tweak?: Bytes
@@ -44,7 +44,8 @@ export const selectBlockBits = (spec: BlockCipherSpec, keyBits: number, blockBit
       got: blockBits ?? 0,
     })
   }
-  const size = fitting.find(candidate => candidate.keyBits.includes(keyBits))
+  const taking = fitting.filter(candidate => candidate.keyBits.includes(keyBits))
+  const size = taking.find(candidate => candidate.blockBits === keyBits) ?? taking[0]
   if (size !== undefined) return size.blockBits
   const expected = [...new Set(fitting.flatMap(candidate => candidate.keyBits))].join(', ')
   throw invalid(`${spec.name}: expected a key of ${expected} bits, got ${keyBits}`, {

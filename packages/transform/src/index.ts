@@ -1,1 +1,32 @@
-export {}
+// Block ciphers and their modes.
+export type {
+  Aead,
+  BlockCipher,
+  BlockCipherOptions,
+  BlockCipherSpec,
+  BlockKernel,
+  CipherEngine,
+  CipherSizes,
+  Ctr,
+  CtrAcpkmOptions,
+  CtrDstuOptions,
+  CtrEngineOptions,
+  CtrMessageOptions,
+  CtrOptions,
+  ExpandOptions,
+  GcmOptions,
+} from './ciphers/index.ts'
+export {
+  CtrEngine,
+  blockCipher,
+  blockCiphers,
+  cipherByName,
+  ctr,
+  ctrAcpkm,
+  ctrDstu,
+  gcm,
+  hmacStreebog,
+  kdfGostr3411,
+  mgm,
+  streebog,
+} from './ciphers/index.ts'

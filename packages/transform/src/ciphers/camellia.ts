@@ -6,7 +6,7 @@ import { wasmBase64 } from './camellia.wasm.ts'
 import { at, writeWords } from './words.ts'
 
 /** SBOX1, section 2.4.4. The others are turned versions of it. */
-const SBOX1_HEX =
+export const CAMELLIA_SBOX1_HEX: string =
   '70822cecb327c0e5e4855735ea0cae4123ef6b934519a521ed0e4f4e1d6592bd86b8af8f7ceb1fce3e30dc5f5ec50b1a' +
   'a6e139cad5475d3dd9015ad651566c4d8b0d9a66fbccb02d74122b20f0b18499df4ccbc2347e76056db7a931d11704d7' +
   '14583a61de1b111c320f9c165318f222fe44cfb2c3b57a912408e8a860fc6950aad0a07da1896297545b1e95e0ff64d2' +
@@ -21,7 +21,7 @@ const sboxes = (): readonly Uint8Array[] => (boxes ??= makeSboxes())
 let boxes: readonly Uint8Array[] | undefined
 
 const makeSboxes = (): readonly Uint8Array[] => {
-  const first = Uint8Array.from(Buffer.from(SBOX1_HEX, 'hex'))
+  const first = Uint8Array.from(Buffer.from(CAMELLIA_SBOX1_HEX, 'hex'))
   return [first, first.map(y => turnByte(y, 1)), first.map(y => turnByte(y, 7)), first.map((_, x) => at(first, turnByte(x, 1)))]
 }
 

@@ -1,10 +1,13 @@
 // Serpent (Anderson, Biham, Knudsen, "Serpent: A Proposal for the Advanced Encryption Standard"), bitsliced: a vector
 // holds the same word of four blocks, and the S-boxes are circuits of boolean gates. The circuits were searched for by
-// program from the S-box tables of the proposal (14 to 17 gates each). Words are little-endian, as in NESSIE's vectors.
+// program from the S-box tables of the proposal. Those for encryption compute the S-box with some inputs and outputs
+// complemented, which saves gates and is made good in the round keys (see src/ciphers/serpent.ts). Words are
+// little-endian, as in NESSIE's vectors.
 // No look-ups: its time does not depend on key or data.
 import { ctrOver } from './shared/ctr'
 
-// The expanded key: 33 round keys of four vectors, a word in all four lanes of each.
+// The expanded key: 33 round keys of four vectors, a word in all four lanes of each; in a second part those for decryption.
+const DECRYPTION_KEYS: usize = 2112
 
 export function tables(): usize {
   return 0
@@ -61,20 +64,19 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       const t0 = v128.xor(x0, x1)
       const t1 = v128.xor(t0, x3)
       const t2 = v128.and(x1, t1)
-      const t3 = v128.xor(t2, t0)
-      const t4 = v128.andnot(t3, x2)
+      const t3 = v128.xor(t2, x3)
+      const t4 = v128.and(t3, x2)
       const t5 = v128.xor(t4, t1)
-      const t6 = v128.or(x0, x3)
-      const t7 = v128.xor(x1, x2)
+      const t6 = v128.xor(x2, t0)
+      const t7 = v128.and(x0, x3)
       const t8 = v128.xor(t6, t7)
-      const t9 = v128.not(t3)
-      const t10 = v128.xor(x3, t2)
-      const t11 = v128.xor(t10, t7)
-      const t12 = v128.and(t11, t8)
-      const t13 = v128.xor(t12, t9)
-      const t14 = v128.xor(t11, t13)
+      const t9 = v128.andnot(x1, t1)
+      const t10 = v128.xor(t9, t6)
+      const t11 = v128.and(t10, t8)
+      const t12 = v128.xor(t11, t3)
+      const t13 = v128.xor(t10, t12)
       x0 = t13
-      x1 = t14
+      x1 = t12
       x2 = t5
       x3 = t8
     }
@@ -83,20 +85,19 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       const t0 = v128.xor(y0, y1)
       const t1 = v128.xor(t0, y3)
       const t2 = v128.and(y1, t1)
-      const t3 = v128.xor(t2, t0)
-      const t4 = v128.andnot(t3, y2)
+      const t3 = v128.xor(t2, y3)
+      const t4 = v128.and(t3, y2)
       const t5 = v128.xor(t4, t1)
-      const t6 = v128.or(y0, y3)
-      const t7 = v128.xor(y1, y2)
+      const t6 = v128.xor(y2, t0)
+      const t7 = v128.and(y0, y3)
       const t8 = v128.xor(t6, t7)
-      const t9 = v128.not(t3)
-      const t10 = v128.xor(y3, t2)
-      const t11 = v128.xor(t10, t7)
-      const t12 = v128.and(t11, t8)
-      const t13 = v128.xor(t12, t9)
-      const t14 = v128.xor(t11, t13)
+      const t9 = v128.andnot(y1, t1)
+      const t10 = v128.xor(t9, t6)
+      const t11 = v128.and(t10, t8)
+      const t12 = v128.xor(t11, t3)
+      const t13 = v128.xor(t10, t12)
       y0 = t13
-      y1 = t14
+      y1 = t12
       y2 = t5
       y3 = t8
     }
@@ -134,45 +135,45 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S1
-      const t0 = v128.not(x1)
-      const t1 = v128.or(t0, x0)
-      const t2 = v128.xor(x2, t1)
-      const t3 = v128.xor(x3, t2)
-      const t4 = v128.xor(x3, t0)
-      const t5 = v128.xor(t4, x0)
-      const t6 = v128.or(t3, t5)
-      const t7 = v128.xor(t6, x1)
-      const t8 = v128.andnot(t7, t2)
-      const t9 = v128.xor(t8, t5)
-      const t10 = v128.andnot(t9, t2)
-      const t11 = v128.xor(t10, t7)
-      const t12 = v128.andnot(t11, t9)
-      const t13 = v128.xor(t12, t2)
+      const t0 = v128.xor(x2, x3)
+      const t1 = v128.or(x0, x1)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.andnot(x3, x0)
+      const t4 = v128.xor(t3, x1)
+      const t5 = v128.and(x3, t4)
+      const t6 = v128.xor(t5, x0)
+      const t7 = v128.and(t6, t2)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(x2, t1)
+      const t10 = v128.xor(t6, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t10)
       x0 = t13
-      x1 = t9
-      x2 = t3
-      x3 = t11
+      x1 = t11
+      x2 = t2
+      x3 = t8
     }
     {
       // S1
-      const t0 = v128.not(y1)
-      const t1 = v128.or(t0, y0)
-      const t2 = v128.xor(y2, t1)
-      const t3 = v128.xor(y3, t2)
-      const t4 = v128.xor(y3, t0)
-      const t5 = v128.xor(t4, y0)
-      const t6 = v128.or(t3, t5)
-      const t7 = v128.xor(t6, y1)
-      const t8 = v128.andnot(t7, t2)
-      const t9 = v128.xor(t8, t5)
-      const t10 = v128.andnot(t9, t2)
-      const t11 = v128.xor(t10, t7)
-      const t12 = v128.andnot(t11, t9)
-      const t13 = v128.xor(t12, t2)
+      const t0 = v128.xor(y2, y3)
+      const t1 = v128.or(y0, y1)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.andnot(y3, y0)
+      const t4 = v128.xor(t3, y1)
+      const t5 = v128.and(y3, t4)
+      const t6 = v128.xor(t5, y0)
+      const t7 = v128.and(t6, t2)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(y2, t1)
+      const t10 = v128.xor(t6, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t10)
       y0 = t13
-      y1 = t9
-      y2 = t3
-      y3 = t11
+      y1 = t11
+      y2 = t2
+      y3 = t8
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -208,45 +209,43 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S2
-      const t0 = v128.andnot(x2, x0)
-      const t1 = v128.xor(x3, t0)
-      const t2 = v128.xor(t1, x0)
-      const t3 = v128.not(x2)
-      const t4 = v128.xor(t3, t1)
-      const t5 = v128.andnot(t4, x1)
-      const t6 = v128.xor(t5, t2)
-      const t7 = v128.andnot(t4, x0)
-      const t8 = v128.xor(t7, x1)
-      const t9 = v128.and(t8, t6)
-      const t10 = v128.xor(t9, t4)
-      const t11 = v128.or(t6, t8)
-      const t12 = v128.xor(t11, t4)
-      const t13 = v128.xor(x1, t1)
-      x0 = t13
-      x1 = t10
+      const t0 = v128.xor(x0, x2)
+      const t1 = v128.andnot(t0, x0)
+      const t2 = v128.xor(t1, x3)
+      const t3 = v128.and(t2, x1)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.and(x0, x3)
+      const t6 = v128.xor(t5, x1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t2)
+      const t9 = v128.xor(x1, x2)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.or(t4, t6)
+      const t12 = v128.xor(t11, t2)
+      x0 = t10
+      x1 = t8
       x2 = t12
-      x3 = t6
+      x3 = t4
     }
     {
       // S2
-      const t0 = v128.andnot(y2, y0)
-      const t1 = v128.xor(y3, t0)
-      const t2 = v128.xor(t1, y0)
-      const t3 = v128.not(y2)
-      const t4 = v128.xor(t3, t1)
-      const t5 = v128.andnot(t4, y1)
-      const t6 = v128.xor(t5, t2)
-      const t7 = v128.andnot(t4, y0)
-      const t8 = v128.xor(t7, y1)
-      const t9 = v128.and(t8, t6)
-      const t10 = v128.xor(t9, t4)
-      const t11 = v128.or(t6, t8)
-      const t12 = v128.xor(t11, t4)
-      const t13 = v128.xor(y1, t1)
-      y0 = t13
-      y1 = t10
+      const t0 = v128.xor(y0, y2)
+      const t1 = v128.andnot(t0, y0)
+      const t2 = v128.xor(t1, y3)
+      const t3 = v128.and(t2, y1)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.and(y0, y3)
+      const t6 = v128.xor(t5, y1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t2)
+      const t9 = v128.xor(y1, y2)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.or(t4, t6)
+      const t12 = v128.xor(t11, t2)
+      y0 = t10
+      y1 = t8
       y2 = t12
-      y3 = t6
+      y3 = t4
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -282,47 +281,47 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S3
-      const t0 = v128.and(x0, x1)
-      const t1 = v128.or(x0, x3)
-      const t2 = v128.or(x0, x1)
-      const t3 = v128.xor(t2, x3)
-      const t4 = v128.xor(t0, t1)
-      const t5 = v128.xor(t4, x2)
-      const t6 = v128.and(t5, x2)
-      const t7 = v128.xor(t6, t3)
-      const t8 = v128.or(t0, t7)
-      const t9 = v128.xor(x0, t5)
-      const t10 = v128.xor(t8, t9)
-      const t11 = v128.andnot(t1, t7)
-      const t12 = v128.xor(t11, t5)
-      const t13 = v128.andnot(t10, t12)
-      const t14 = v128.xor(t13, t4)
+      const t0 = v128.or(x0, x1)
+      const t1 = v128.xor(t0, x3)
+      const t2 = v128.andnot(t1, x0)
+      const t3 = v128.xor(t2, x1)
+      const t4 = v128.and(t3, x2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.or(t1, t3)
+      const t7 = v128.xor(t6, x2)
+      const t8 = v128.and(t3, t5)
+      const t9 = v128.and(t8, x0)
+      const t10 = v128.xor(t9, t7)
+      const t11 = v128.or(x0, t8)
+      const t12 = v128.xor(t11, t7)
+      const t13 = v128.and(t10, t12)
+      const t14 = v128.xor(t13, t3)
       x0 = t14
-      x1 = t10
-      x2 = t12
-      x3 = t7
+      x1 = t12
+      x2 = t10
+      x3 = t5
     }
     {
       // S3
-      const t0 = v128.and(y0, y1)
-      const t1 = v128.or(y0, y3)
-      const t2 = v128.or(y0, y1)
-      const t3 = v128.xor(t2, y3)
-      const t4 = v128.xor(t0, t1)
-      const t5 = v128.xor(t4, y2)
-      const t6 = v128.and(t5, y2)
-      const t7 = v128.xor(t6, t3)
-      const t8 = v128.or(t0, t7)
-      const t9 = v128.xor(y0, t5)
-      const t10 = v128.xor(t8, t9)
-      const t11 = v128.andnot(t1, t7)
-      const t12 = v128.xor(t11, t5)
-      const t13 = v128.andnot(t10, t12)
-      const t14 = v128.xor(t13, t4)
+      const t0 = v128.or(y0, y1)
+      const t1 = v128.xor(t0, y3)
+      const t2 = v128.andnot(t1, y0)
+      const t3 = v128.xor(t2, y1)
+      const t4 = v128.and(t3, y2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.or(t1, t3)
+      const t7 = v128.xor(t6, y2)
+      const t8 = v128.and(t3, t5)
+      const t9 = v128.and(t8, y0)
+      const t10 = v128.xor(t9, t7)
+      const t11 = v128.or(y0, t8)
+      const t12 = v128.xor(t11, t7)
+      const t13 = v128.and(t10, t12)
+      const t14 = v128.xor(t13, t3)
       y0 = t14
-      y1 = t10
-      y2 = t12
-      y3 = t7
+      y1 = t12
+      y2 = t10
+      y3 = t5
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -358,47 +357,45 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S4
-      const t0 = v128.not(x3)
-      const t1 = v128.or(t0, x0)
-      const t2 = v128.xor(x2, t1)
-      const t3 = v128.xor(x0, t0)
-      const t4 = v128.and(t3, x1)
-      const t5 = v128.xor(t4, t2)
-      const t6 = v128.andnot(t2, x1)
-      const t7 = v128.xor(t6, t3)
-      const t8 = v128.xor(x1, t3)
-      const t9 = v128.xor(x3, t2)
-      const t10 = v128.and(t9, t5)
-      const t11 = v128.xor(t10, t8)
-      const t12 = v128.andnot(t8, t10)
-      const t13 = v128.xor(t3, t9)
-      const t14 = v128.xor(t12, t13)
-      x0 = t5
-      x1 = t14
-      x2 = t11
-      x3 = t7
+      const t0 = v128.and(x0, x3)
+      const t1 = v128.xor(t0, x2)
+      const t2 = v128.xor(x0, x3)
+      const t3 = v128.and(t2, x1)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(x1, t2)
+      const t6 = v128.xor(x0, t3)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.xor(x3, t1)
+      const t10 = v128.or(t5, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(x1, t4)
+      const t13 = v128.xor(t12, t2)
+      x0 = t4
+      x1 = t11
+      x2 = t8
+      x3 = t13
     }
     {
       // S4
-      const t0 = v128.not(y3)
-      const t1 = v128.or(t0, y0)
-      const t2 = v128.xor(y2, t1)
-      const t3 = v128.xor(y0, t0)
-      const t4 = v128.and(t3, y1)
-      const t5 = v128.xor(t4, t2)
-      const t6 = v128.andnot(t2, y1)
-      const t7 = v128.xor(t6, t3)
-      const t8 = v128.xor(y1, t3)
-      const t9 = v128.xor(y3, t2)
-      const t10 = v128.and(t9, t5)
-      const t11 = v128.xor(t10, t8)
-      const t12 = v128.andnot(t8, t10)
-      const t13 = v128.xor(t3, t9)
-      const t14 = v128.xor(t12, t13)
-      y0 = t5
-      y1 = t14
-      y2 = t11
-      y3 = t7
+      const t0 = v128.and(y0, y3)
+      const t1 = v128.xor(t0, y2)
+      const t2 = v128.xor(y0, y3)
+      const t3 = v128.and(t2, y1)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(y1, t2)
+      const t6 = v128.xor(y0, t3)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.xor(y3, t1)
+      const t10 = v128.or(t5, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(y1, t4)
+      const t13 = v128.xor(t12, t2)
+      y0 = t4
+      y1 = t11
+      y2 = t8
+      y3 = t13
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -434,47 +431,45 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S5
-      const t0 = v128.xor(x1, x0)
-      const t1 = v128.andnot(t0, x1)
-      const t2 = v128.xor(t1, x2)
-      const t3 = v128.not(t0)
-      const t4 = v128.andnot(t3, x3)
-      const t5 = v128.xor(t4, t2)
-      const t6 = v128.andnot(t5, x3)
-      const t7 = v128.xor(t6, t0)
-      const t8 = v128.xor(x3, t3)
-      const t9 = v128.andnot(t8, t6)
-      const t10 = v128.andnot(t5, x1)
-      const t11 = v128.xor(t10, t9)
-      const t12 = v128.xor(x0, t2)
-      const t13 = v128.and(t8, t11)
-      const t14 = v128.xor(t12, t13)
-      x0 = t5
-      x1 = t7
-      x2 = t11
-      x3 = t14
+      const t0 = v128.or(x0, x1)
+      const t1 = v128.xor(t0, x2)
+      const t2 = v128.xor(x0, x1)
+      const t3 = v128.and(t2, x3)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(x3, t2)
+      const t6 = v128.xor(x1, t1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.and(x3, t4)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.xor(x0, t1)
+      const t12 = v128.or(t5, t7)
+      const t13 = v128.xor(t11, t12)
+      x0 = t4
+      x1 = t10
+      x2 = t8
+      x3 = t13
     }
     {
       // S5
-      const t0 = v128.xor(y1, y0)
-      const t1 = v128.andnot(t0, y1)
-      const t2 = v128.xor(t1, y2)
-      const t3 = v128.not(t0)
-      const t4 = v128.andnot(t3, y3)
-      const t5 = v128.xor(t4, t2)
-      const t6 = v128.andnot(t5, y3)
-      const t7 = v128.xor(t6, t0)
-      const t8 = v128.xor(y3, t3)
-      const t9 = v128.andnot(t8, t6)
-      const t10 = v128.andnot(t5, y1)
-      const t11 = v128.xor(t10, t9)
-      const t12 = v128.xor(y0, t2)
-      const t13 = v128.and(t8, t11)
-      const t14 = v128.xor(t12, t13)
-      y0 = t5
-      y1 = t7
-      y2 = t11
-      y3 = t14
+      const t0 = v128.or(y0, y1)
+      const t1 = v128.xor(t0, y2)
+      const t2 = v128.xor(y0, y1)
+      const t3 = v128.and(t2, y3)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(y3, t2)
+      const t6 = v128.xor(y1, t1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.and(y3, t4)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.xor(y0, t1)
+      const t12 = v128.or(t5, t7)
+      const t13 = v128.xor(t11, t12)
+      y0 = t4
+      y1 = t10
+      y2 = t8
+      y3 = t13
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -510,47 +505,45 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S6
-      const t0 = v128.not(x2)
-      const t1 = v128.and(x3, x0)
-      const t2 = v128.xor(t1, t0)
-      const t3 = v128.xor(x1, t2)
-      const t4 = v128.andnot(t3, x0)
-      const t5 = v128.xor(t4, x3)
-      const t6 = v128.and(t3, t5)
-      const t7 = v128.xor(t6, x0)
-      const t8 = v128.and(t7, x1)
-      const t9 = v128.xor(t8, t5)
-      const t10 = v128.xor(t2, t7)
-      const t11 = v128.xor(t10, t9)
-      const t12 = v128.xor(x2, t1)
-      const t13 = v128.and(t10, t11)
-      const t14 = v128.xor(t12, t13)
-      x0 = t9
-      x1 = t3
-      x2 = t11
-      x3 = t14
+      const t0 = v128.xor(x1, x2)
+      const t1 = v128.or(x0, x3)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.and(x3, t0)
+      const t4 = v128.xor(t3, x0)
+      const t5 = v128.or(t2, t4)
+      const t6 = v128.xor(t5, x3)
+      const t7 = v128.and(t6, x1)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(t2, t6)
+      const t10 = v128.xor(x1, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t6)
+      x0 = t11
+      x1 = t2
+      x2 = t8
+      x3 = t13
     }
     {
       // S6
-      const t0 = v128.not(y2)
-      const t1 = v128.and(y3, y0)
-      const t2 = v128.xor(t1, t0)
-      const t3 = v128.xor(y1, t2)
-      const t4 = v128.andnot(t3, y0)
-      const t5 = v128.xor(t4, y3)
-      const t6 = v128.and(t3, t5)
-      const t7 = v128.xor(t6, y0)
-      const t8 = v128.and(t7, y1)
-      const t9 = v128.xor(t8, t5)
-      const t10 = v128.xor(t2, t7)
-      const t11 = v128.xor(t10, t9)
-      const t12 = v128.xor(y2, t1)
-      const t13 = v128.and(t10, t11)
-      const t14 = v128.xor(t12, t13)
-      y0 = t9
-      y1 = t3
-      y2 = t11
-      y3 = t14
+      const t0 = v128.xor(y1, y2)
+      const t1 = v128.or(y0, y3)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.and(y3, t0)
+      const t4 = v128.xor(t3, y0)
+      const t5 = v128.or(t2, t4)
+      const t6 = v128.xor(t5, y3)
+      const t7 = v128.and(t6, y1)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(t2, t6)
+      const t10 = v128.xor(y1, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t6)
+      y0 = t11
+      y1 = t2
+      y2 = t8
+      y3 = t13
     }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
@@ -586,51 +579,47 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y3 = v128.xor(y3, k)
     {
       // S7
-      const t0 = v128.or(x1, x2)
-      const t1 = v128.xor(t0, x3)
-      const t2 = v128.xor(x1, x2)
-      const t3 = v128.or(t2, x3)
-      const t4 = v128.and(t3, x0)
-      const t5 = v128.xor(t4, t1)
-      const t6 = v128.not(t1)
-      const t7 = v128.xor(t6, x1)
-      const t8 = v128.and(t7, x0)
-      const t9 = v128.xor(t8, t2)
-      const t10 = v128.and(t3, t5)
-      const t11 = v128.xor(t10, t0)
-      const t12 = v128.andnot(t11, t9)
-      const t13 = v128.xor(t12, t7)
-      const t14 = v128.xor(x0, t2)
-      const t15 = v128.and(t11, t13)
-      const t16 = v128.xor(t14, t15)
+      const t0 = v128.xor(x1, x2)
+      const t1 = v128.and(x1, x2)
+      const t2 = v128.xor(t1, x3)
+      const t3 = v128.and(t2, x0)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.xor(x0, x1)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.and(t0, t3)
+      const t8 = v128.xor(t7, t6)
+      const t9 = v128.xor(t3, t8)
+      const t10 = v128.andnot(x2, t2)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(t11, t4)
+      const t13 = v128.xor(t12, t2)
+      const t14 = v128.xor(t11, t13)
       x0 = t13
-      x1 = t5
-      x2 = t16
-      x3 = t9
+      x1 = t8
+      x2 = t14
+      x3 = t4
     }
     {
       // S7
-      const t0 = v128.or(y1, y2)
-      const t1 = v128.xor(t0, y3)
-      const t2 = v128.xor(y1, y2)
-      const t3 = v128.or(t2, y3)
-      const t4 = v128.and(t3, y0)
-      const t5 = v128.xor(t4, t1)
-      const t6 = v128.not(t1)
-      const t7 = v128.xor(t6, y1)
-      const t8 = v128.and(t7, y0)
-      const t9 = v128.xor(t8, t2)
-      const t10 = v128.and(t3, t5)
-      const t11 = v128.xor(t10, t0)
-      const t12 = v128.andnot(t11, t9)
-      const t13 = v128.xor(t12, t7)
-      const t14 = v128.xor(y0, t2)
-      const t15 = v128.and(t11, t13)
-      const t16 = v128.xor(t14, t15)
+      const t0 = v128.xor(y1, y2)
+      const t1 = v128.and(y1, y2)
+      const t2 = v128.xor(t1, y3)
+      const t3 = v128.and(t2, y0)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.xor(y0, y1)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.and(t0, t3)
+      const t8 = v128.xor(t7, t6)
+      const t9 = v128.xor(t3, t8)
+      const t10 = v128.andnot(y2, t2)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(t11, t4)
+      const t13 = v128.xor(t12, t2)
+      const t14 = v128.xor(t11, t13)
       y0 = t13
-      y1 = t5
-      y2 = t16
-      y3 = t9
+      y1 = t8
+      y2 = t14
+      y3 = t4
     }
     at += 512
     if (at === end) break
@@ -1015,8 +1004,8 @@ export function encrypt(key: usize, source: usize, target: usize, blocks: u32): 
 }
 
 export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks > 4; blocks -= 4, source += 64, target += 64) decryptFour(key, source, target, 48)
-  if (blocks > 0) decryptFour(key, source, target, (blocks - 1) << 4)
+  for (; blocks > 4; blocks -= 4, source += 64, target += 64) decryptFour(key + DECRYPTION_KEYS, source, target, 48)
+  if (blocks > 0) decryptFour(key + DECRYPTION_KEYS, source, target, (blocks - 1) << 4)
 }
 
 export function ctr(key: usize, work: usize, data: usize, blocks: u32): void {

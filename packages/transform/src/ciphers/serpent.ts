@@ -36,6 +36,45 @@ const substitute = (box: string, words: readonly number[]): number[] => {
   return result.map(word => word >>> 0)
 }
 
+/** The linear transformation of the rounds, section 3. */
+const transform = (words: readonly number[]): number[] => {
+  let [a, b, c, d] = words as [number, number, number, number]
+  a = rotateLeft32(a, 13)
+  c = rotateLeft32(c, 3)
+  b = rotateLeft32(b ^ a ^ c, 1)
+  d = rotateLeft32(d ^ c ^ (a << 3), 7)
+  a = rotateLeft32(a ^ b ^ d, 5)
+  c = rotateLeft32(c ^ d ^ (b << 7), 22)
+  return [a, b, c, d]
+}
+
+/** Which inputs and which outputs the kernel's circuit of each S-box takes and gives complemented, bit i for word i. */
+const COMPLEMENTS = [
+  [0b0111, 0b1011],
+  [0b0110, 0b0101],
+  [0b1001, 0b0001],
+  [0b1000, 0b1101],
+  [0b1010, 0b0100],
+  [0b1101, 0b0110],
+  [0b1001, 0b1001],
+  [0b1010, 0b1100],
+] as const
+
+const complement = (words: readonly number[], bits: number): number[] =>
+  words.map((word, i) => ((bits >> i) & 1 ? ~word : word) >>> 0)
+
+/** What a round key must be so that its round's circuit sees complemented inputs, and the complements before it vanish. */
+const adaptKey = (roundKey: readonly number[], round: number): number[] => {
+  const [inputs] = COMPLEMENTS[round % 8] as readonly [number, number]
+  const [, outputs] = COMPLEMENTS[(round + 7) % 8] as readonly [number, number]
+  const left = complement([0, 0, 0, 0], round === 0 ? 0 : outputs)
+  const constant = round === 32 ? left : transform(left)
+  return complement(
+    roundKey.map((word, i) => word ^ at(constant, i)),
+    round === 32 ? 0 : inputs,
+  )
+}
+
 /** Section 4: the key is padded with one 1 bit and zeros, and stretched to 132 words that run through the S-boxes. */
 const expandKey = (key: Bytes, area: Bytes): void => {
   const padded = new Uint8Array(32)
@@ -46,10 +85,12 @@ const expandKey = (key: Bytes, area: Bytes): void => {
     const mixed = at(words, i) ^ at(words, i + 3) ^ at(words, i + 5) ^ at(words, i + 7) ^ PHI ^ i
     words.push(rotateLeft32(mixed, 11))
   }
+  const inAllLanes = (word: number): number[] => [word, word, word, word]
   for (let round = 0; round < 33; round++) {
     const box = SBOXES[(35 - round) % 8] as string
     const roundKey = substitute(box, words.slice(8 + 4 * round, 12 + 4 * round))
-    writeWords(area, 64 * round, roundKey.flatMap(word => [word, word, word, word]))
+    writeWords(area, 64 * round, adaptKey(roundKey, round).flatMap(inAllLanes))
+    writeWords(area, 2112 + 64 * round, roundKey.flatMap(inAllLanes))
   }
 }
 
@@ -57,7 +98,7 @@ export const serpent: BlockCipherSpec = {
   name: 'serpent',
   sizes: [{ blockBits: 128, keyBits: [128, 192, 256] }],
   tweakBytes: 0,
-  expandedBytes: 33 * 64,
+  expandedBytes: 2 * 33 * 64,
   instantiate: compileKernel<BlockKernel>(wasmBase64),
   expandKey,
 }

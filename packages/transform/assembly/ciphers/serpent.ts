@@ -21,7 +21,9 @@ function rotateLeft(value: v128, bits: i32): v128 {
 
 /**
  * Up to eight blocks, the last one `last` bytes from the first; it also stands in for those missing. Two sets of four
- * take turns, since the gates of one wait for each other.
+ * take turns, since the gates of one wait for each other. V8's scheduler would line up all rounds of one set before the
+ * other's, out of reach of the processor's window, and spill the keys between: the stores of unfinished state into the
+ * target, which hold it to the order written here, make this half as fast again.
  */
 function encryptEight(key: usize, source: usize, target: usize, last: usize): void {
   let low01: v128
@@ -111,6 +113,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -121,6 +124,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 64)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -185,6 +189,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -195,6 +200,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 128)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -257,6 +263,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -267,6 +274,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 192)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -333,6 +341,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -343,6 +352,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 256)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -407,6 +417,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -417,6 +428,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 320)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -481,6 +493,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -491,6 +504,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 384)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -555,6 +569,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -565,6 +580,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
     k = v128.load(at, 448)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
@@ -633,6 +649,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     x2 = v128.xor(v128.xor(x2, x3), i32x4.shl(x1, 7))
     x0 = rotateLeft(x0, 5)
     x2 = rotateLeft(x2, 22)
+    v128.store(target, x2)
     y0 = rotateLeft(y0, 13)
     y2 = rotateLeft(y2, 3)
     y1 = v128.xor(v128.xor(y1, y0), y2)
@@ -643,6 +660,7 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y2 = v128.xor(v128.xor(y2, y3), i32x4.shl(y1, 7))
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
+    v128.store(target, y2)
   }
   k = v128.load(end, 0)
   x0 = v128.xor(x0, k)

@@ -43,20 +43,18 @@ const trackedDisk = (
 t.test('an incremental by changed blocks gives the map of a full read, and reads only about what changed', async t => {
   for (const chunker of ['grid:128k', 'fixed:64k', 'fastcdc:64k']) {
     const repository = await createRepository({ chunker })
-    const content = mixedDisk(70 * MiB + 5000, 11)
+    const content = mixedDisk(36 * MiB + 5000, 11)
     await backUp(repository, content)
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 2; round++) {
       const changes = changeDisk(content, 100 + round, 6)
       const disk = trackedDisk(content, changes)
       const snapshot = await backup(repository, [{ name: 'disk', source: 'test', disk }], {
         name: 'machine',
         workers: round % 2,
       })
-      const full = await backUp(await createRepository({ chunker }), content)
       t.ok(isEqual(await readStored(repository, snapshot.id), content), `${chunker}, round ${round}`)
       const again = await backUp(repository, content, { parent: 'none' })
       t.equal(snapshot.disks[0]?.map.root, again.disks[0]?.map.root, 'the same map')
-      t.equal(full.disks[0]?.map.height, again.disks[0]?.map.height)
       if (chunker !== 'fastcdc:64k') t.ok(disk.readBytes() < 16 * MiB, `${disk.readBytes()} bytes read`)
     }
   }

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 /** Compression, authenticated encryption, keys and key slots, signatures. @module */
 export { constantTimeEqual } from './constant-time-equal.ts'
 export type { Blake3Engine, Blake3Hasher, Blake3Mode } from './hash/engine.ts'
@@ -48,3 +49,37 @@ export type { CompressOptions, UncompressOptions } from './streams/compress.ts'
 export { compress, compressTransform, uncompress, uncompressTransform } from './streams/compress.ts'
 export type { OpenOptions, SealOptions } from './streams/seal.ts'
 export { open, openTransform, seal, sealTransform } from './streams/seal.ts'
+=======
+// Block ciphers and their modes.
+export type {
+  Aead,
+  BlockCipher,
+  BlockCipherOptions,
+  BlockCipherSpec,
+  BlockKernel,
+  CipherEngine,
+  CipherSizes,
+  Ctr,
+  CtrAcpkmOptions,
+  CtrDstuOptions,
+  CtrEngineOptions,
+  CtrMessageOptions,
+  CtrOptions,
+  ExpandOptions,
+  GcmOptions,
+} from './ciphers/index.ts'
+export {
+  CtrEngine,
+  blockCipher,
+  blockCiphers,
+  cipherByName,
+  ctr,
+  ctrAcpkm,
+  ctrDstu,
+  gcm,
+  hmacStreebog,
+  kdfGostr3411,
+  mgm,
+  streebog,
+} from './ciphers/index.ts'
+>>>>>>> ciphers

@@ -1,0 +1,112 @@
+// Camellia (RFC 3713) by tables of S-box and P-function: a round is eight look-ups of 64 bits. Halves are little-endian
+// 64-bit words, so that no byte is moved; only the FL layers need the words' big-endian sense. Two blocks take turns,
+// since a round waits for the one before it.
+import { ctrOver } from './shared/ctr'
+
+// Eight tables of 256 u64, for the bytes of a half in order: see src/ciphers/camellia.ts.
+const SP: usize = memory.data(16384, 16)
+
+// The expanded key: layers between FL functions (u32, 3 or 4; padded to 8 bytes), then the subkeys in order of use
+// (u64): two for whitening, and for each layer six, followed by two for FL; the last two are for whitening again.
+// The keys for decryption are the same backwards, in a second part.
+const PART_BYTES: usize = 288
+
+export function tables(): usize {
+  return SP
+}
+
+// @ts-ignore: decorator
+@inline
+function f(x: u64): u64 {
+  const low = <u32>x
+  const high = <u32>(x >> 32)
+  return (
+    load<u64>(SP + ((low << 3) & 0x7f8)) ^
+    load<u64>(SP + ((low >> 5) & 0x7f8), 2048) ^
+    load<u64>(SP + ((low >> 13) & 0x7f8), 4096) ^
+    load<u64>(SP + ((low >> 21) & 0x7f8), 6144) ^
+    load<u64>(SP + ((high << 3) & 0x7f8), 8192) ^
+    load<u64>(SP + ((high >> 5) & 0x7f8), 10240) ^
+    load<u64>(SP + ((high >> 13) & 0x7f8), 12288) ^
+    load<u64>(SP + ((high >> 21) & 0x7f8), 14336)
+  )
+}
+
+/** One bit to the left in a big-endian word: every byte takes the top bit of the byte after it. */
+// @ts-ignore: decorator
+@inline
+function turn(word: u32): u32 {
+  return ((word & 0x7f7f7f7f) << 1) | rotr<u32>((word >> 7) & 0x01010101, 8)
+}
+
+/** Section 2.4.2. */
+// @ts-ignore: decorator
+@inline
+function fl(x: u64, k: u64): u64 {
+  const second = <u32>(x >> 32) ^ turn(<u32>x & <u32>k)
+  const first = <u32>x ^ (second | <u32>(k >> 32))
+  return (<u64>second << 32) | <u64>first
+}
+
+// @ts-ignore: decorator
+@inline
+function inverseFl(x: u64, k: u64): u64 {
+  const first = <u32>x ^ (<u32>(x >> 32) | <u32>(k >> 32))
+  const second = <u32>(x >> 32) ^ turn(first & <u32>k)
+  return (<u64>second << 32) | <u64>first
+}
+
+/** Two blocks, `other` bytes apart. */
+function encryptTwo(key: usize, source: usize, target: usize, other: usize): void {
+  let at = key + 8
+  let a1 = load<u64>(source) ^ load<u64>(at)
+  let a2 = load<u64>(source, 8) ^ load<u64>(at, 8)
+  let b1 = load<u64>(source + other) ^ load<u64>(at)
+  let b2 = load<u64>(source + other, 8) ^ load<u64>(at, 8)
+  at += 16
+  for (let layer = load<u32>(key); ; layer--) {
+    let k = load<u64>(at)
+    a2 ^= f(a1 ^ k)
+    b2 ^= f(b1 ^ k)
+    k = load<u64>(at, 8)
+    a1 ^= f(a2 ^ k)
+    b1 ^= f(b2 ^ k)
+    k = load<u64>(at, 16)
+    a2 ^= f(a1 ^ k)
+    b2 ^= f(b1 ^ k)
+    k = load<u64>(at, 24)
+    a1 ^= f(a2 ^ k)
+    b1 ^= f(b2 ^ k)
+    k = load<u64>(at, 32)
+    a2 ^= f(a1 ^ k)
+    b2 ^= f(b1 ^ k)
+    k = load<u64>(at, 40)
+    a1 ^= f(a2 ^ k)
+    b1 ^= f(b2 ^ k)
+    at += 64
+    if (layer === 1) break
+    a1 = fl(a1, load<u64>(at - 16))
+    a2 = inverseFl(a2, load<u64>(at - 8))
+    b1 = fl(b1, load<u64>(at - 16))
+    b2 = inverseFl(b2, load<u64>(at - 8))
+  }
+  store<u64>(target, a2 ^ load<u64>(at - 16))
+  store<u64>(target, a1 ^ load<u64>(at - 8), 8)
+  store<u64>(target + other, b2 ^ load<u64>(at - 16))
+  store<u64>(target + other, b1 ^ load<u64>(at - 8), 8)
+}
+
+export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
+  for (; blocks > 1; blocks -= 2, source += 32, target += 32) encryptTwo(key, source, target, 16)
+  if (blocks > 0) encryptTwo(key, source, target, 0)
+}
+
+/** The same with the subkeys backwards. */
+export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {
+  for (; blocks > 1; blocks -= 2, source += 32, target += 32) encryptTwo(key + PART_BYTES, source, target, 16)
+  if (blocks > 0) encryptTwo(key + PART_BYTES, source, target, 0)
+}
+
+export function ctr(key: usize, work: usize, data: usize, blocks: u32): void {
+  ctrOver(key, work, data, blocks, 16, encrypt)
+}

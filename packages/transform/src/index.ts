@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 /** Compression, authenticated encryption, keys and key slots, signatures. @module */
 export { constantTimeEqual } from './constant-time-equal.ts'
 export type { Blake3Engine, Blake3Hasher, Blake3Mode } from './hash/engine.ts'
@@ -49,7 +48,6 @@ export type { CompressOptions, UncompressOptions } from './streams/compress.ts'
 export { compress, compressTransform, uncompress, uncompressTransform } from './streams/compress.ts'
 export type { OpenOptions, SealOptions } from './streams/seal.ts'
 export { open, openTransform, seal, sealTransform } from './streams/seal.ts'
-=======
 // Block ciphers and their modes.
 export type {
   Aead,
@@ -82,4 +80,3 @@ export {
   mgm,
   streebog,
 } from './ciphers/index.ts'
->>>>>>> ciphers

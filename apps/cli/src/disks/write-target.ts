@@ -1,5 +1,4 @@
 /** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
-import { availableParallelism } from 'node:os'
 import { rename, rm, stat } from 'node:fs/promises'
 import {
   GranaryError,

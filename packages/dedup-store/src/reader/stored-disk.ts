@@ -66,13 +66,14 @@ export class StoredDisk implements DiskReader {
   #ahead: Promise<void> = Promise.resolve()
   #isClosed = false
 
-  constructor(map: MapRoot, { blobs, chunkIdKey, close }: StoredDiskPlace, options: StoredDiskOptions = {}) {
+  constructor(map: MapRoot, place: StoredDiskPlace, options: StoredDiskOptions = {}) {
+    const { blobs, chunkIdKey } = place
     this.#threads = options.threads ?? 0
     this.#chunkIdKey = chunkIdKey
     this.sizeBytes = map.sizeBytes
     this.map = new MapReader(map, (id, abort) => blobs.read(id, 'mapPack', abort))
     this.#blobs = blobs
-    this.#close = async () => await close()
+    this.#close = async () => await place.close()
     this.#cache = createChunkCache(options.cacheBytes ?? 64 * 1024 * 1024)
     this.#readAheadBytes = options.readAheadBytes ?? 4 * 1024 * 1024
   }

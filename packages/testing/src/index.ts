@@ -15,7 +15,7 @@ export { createLoopDevice, mountTmpfs, whyNoLoopDevices, whyNoMounts } from './s
 export type { BackendCall, BackendOperation, Fault, FaultPlan, FaultRates } from './faults.ts'
 export { faultAt, randomFaults } from './faults.ts'
 export type { FaultyBackendOptions, FaultyStorage } from './faulty-backend.ts'
-export { faultyBackend, faultyStorage, gather } from './faulty-backend.ts'
+export { faultyBackend, faultyStorage } from './faulty-backend.ts'
 export { seededBytes, seededRandom } from './random-bytes.ts'
 export { projectPath, sharedPath } from './shared-folder.ts'
 export type { Holds, ScheduledBackendOptions } from './scheduled-backend.ts'

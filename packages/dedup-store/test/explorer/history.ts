@@ -1,10 +1,12 @@
 /** Repositories with a past, from which explored worlds begin: made once, by the real code, and copied. */
 import { backup, collect, forgetSnapshot, initRepository, memoryBackend, openRepository } from '../../src/index.ts'
 import type { Backend, Clock, Repository } from '../../src/index.ts'
-import { SECRET } from '../store-helpers.ts'
+
 import { PALETTE, SHAPES, readTiles } from './tile-disk.ts'
 import type { TileDisk } from './tile-disk.ts'
 import type { Change } from './recorded-storage.ts'
+
+const SECRET = { kind: 'key-file', key: new Uint8Array(32).fill(7) } as const
 
 export const TIME_TO_LIVE_MS = 4000
 

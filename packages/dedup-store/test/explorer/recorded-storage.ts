@@ -1,6 +1,6 @@
 /** A storage in memory that records who changed what, and can be had as it was after any change. */
 import type { Bytes } from '@granary/core'
-import { gather } from '@granary/testing'
+import { gather } from '@granary/testing/simulation'
 import { memoryBackend } from '../../src/index.ts'
 import type { Backend } from '../../src/index.ts'
 

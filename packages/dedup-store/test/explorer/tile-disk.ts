@@ -1,7 +1,7 @@
 /** Disks made of few tiles: cheap to describe, to read, to compare, and full of what others have, too. */
 import type { Bytes, DiskReader, Extent } from '@granary/core'
 import { markDirty } from '@granary/core'
-import { seededBytes } from '@granary/testing'
+import { seededBytes } from '@granary/testing/simulation'
 
 export const TILE_BYTES = 65_536
 

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { seededRandom } from '@granary/testing'
+import { seededRandom } from '@granary/testing/simulation'
 import { FULL_PROTOCOL } from '../../src/gc/protocol.ts'
 import { makeHistory } from './history.ts'
 import { seedRandomBytes } from './seeded-crypto.ts'

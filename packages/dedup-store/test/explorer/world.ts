@@ -3,8 +3,8 @@
  * step by step in an order that a seed decides; some of them crash, stall, or hear wrong answers.
  */
 import { isGranaryError } from '@granary/core'
-import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing'
-import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing'
+import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing/simulation'
+import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing/simulation'
 import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
 import type { Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'

@@ -5,6 +5,7 @@
  * @module
  */
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type { Bytes } from '@granary/core'
 import { checkLength } from './check-length.ts'
 
@@ -40,6 +41,16 @@ export const createSigner = (seed: Bytes): Signer => {
 /** True when `signature` is the signature of `bytes` under `publicKey`. Wrong lengths are merely false. */
 export const verifySignature = (publicKey: Bytes, bytes: Bytes, signature: Bytes): boolean => {
   if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false
-  const key = createPublicKey({ key: Buffer.concat([PUBLIC_KEY_PREFIX, publicKey]), format: 'der', type: 'spki' })
-  return verify(null, bytes, key, signature)
+  return verify(null, bytes, keyObjectOf(publicKey), signature)
+}
+
+/** The key used last: a repository has few signers, and taking a key in costs more than verifying with it. */
+let last: { readonly bytes: Bytes; readonly key: KeyObject } | undefined
+
+const keyObjectOf = (publicKey: Bytes): KeyObject => {
+  if (last === undefined || Buffer.compare(last.bytes, publicKey) !== 0) {
+    const der = Buffer.concat([PUBLIC_KEY_PREFIX, publicKey])
+    last = { bytes: publicKey.slice(), key: createPublicKey({ key: der, format: 'der', type: 'spki' }) }
+  }
+  return last.key
 }

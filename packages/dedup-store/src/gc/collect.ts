@@ -11,7 +11,7 @@ import { sealJson } from '../format/sealed-object.ts'
 import { mergeIndex } from '../index/merge-index.ts'
 import type { Repository } from '../repository.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
-import { fence, readDecision } from '../sessions/decisions.ts'
+import { fence, putDecision, readDecision } from '../sessions/decisions.ts'
 import { isAlive, startHeartbeat } from '../sessions/heartbeat.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
 import { isSessionAlive, listSessions, withdrawSession } from '../sessions/session-registry.ts'
@@ -67,24 +67,25 @@ export const collectBy = async (
   const { context } = repository
   const { signal, repackBelow = 0.5 } = options
   if (options.dryRun === true)
-    return reportOf(0, await planCollection(repository, { repackBelow, signal }), { repackedBytes: 0 })
+    return reportOf(0, await planCollection(repository, { repackBelow, isDryRun: true, signal }), { repackedBytes: 0 })
 
   const { number, before, heartbeat } = await claim(context, signal)
   await using _ = heartbeat
   let isDecided = false
   try {
+    await finishDeleting(context, before, signal)
     const plan = await planCollection(repository, { repackBelow, signal })
     const repackedBytes = await repack(repository, plan, { signal })
     const doomed = [...plan.dead, ...plan.halfDead].map(pack => pack.key)
     await putOnce(context, number, 'tomb', { packs: doomed } satisfies Tomb, signal)
-    const fencedSessions = await settleSessions(context, protocol, options)
+    const fencedSessions = await settleSessions(context, protocol, plan, options)
     const rescued = protocol.marksTwice
       ? await rescue(repository, plan, new Set(doomed), { protocol, signal })
       : new Set<string>()
     const deleted = doomed.filter(key => !rescued.has(key))
     await decide(repository, number, { deleted, before }, signal)
     isDecided = true
-    await clean(repository, plan, { deleted: [...before.deleted, ...deleted], signal })
+    await clean(repository, plan, { deleted, isIndexStale: before.deleted.size + deleted.length > 0, signal })
     return reportOf(number, plan, { repackedBytes, rescued, fencedSessions })
   } catch (error) {
     if (!isDecided) await abandon(context, number).catch(() => undefined) // The next one does it, if we can't.
@@ -127,19 +128,18 @@ const heartbeatOf = (number: number): { key: string; type: 'heartbeat'; name: st
 
 /** Takes the next number, alive from the start. A collection whose process is gone is given up first. */
 const claim = async (context: RepositoryContext, signal: AbortSignal | undefined): Promise<Claim> => {
-  const last = await readGcState(context, { signal })
-  if (last.number > 0 && last.del === undefined) {
-    if (await isAlive(context, { ...heartbeatOf(last.number), sinceMs: 0 })) throw running(last.number)
-    await abandon(context, last.number)
+  let before = await readGcState(context, { signal })
+  while (before.number > 0 && before.del === undefined) {
+    if (await isAlive(context, { ...heartbeatOf(before.number), sinceMs: 0 })) throw running(before.number)
+    await abandon(context, before.number)
+    before = await readGcState(context, { signal }) // Another one may have begun meanwhile: it is looked at just so.
   }
-  const before = await readGcState(context, { signal })
   const number = before.number + 1
   const heartbeat = await startHeartbeat(context, heartbeatOf(number))
   try {
     const key = gcKey(number, 'claim')
     const body = sealJson(context.keys, 'claim', key, { timeMs: context.clock.now() })
-    const outcome = await context.backend.put(key, body, { ifAbsent: true, owner: `gc-${number}`, signal })
-    if (outcome === 'exists') throw running(number)
+    if (!(await putDecision(context.backend, key, body, { owner: `gc-${number}`, signal }))) throw running(number)
     return { number, before, heartbeat }
   } catch (error) {
     await heartbeat[Symbol.asyncDispose]()
@@ -169,27 +169,38 @@ const putOnce = async (
   signal: AbortSignal | undefined,
 ): Promise<void> => {
   const key = gcKey(number, part)
-  const outcome = await context.backend.put(key, sealJson(context.keys, part, key, value), {
-    ifAbsent: true,
-    owner: `gc-${number}`,
-    signal,
-  })
-  if (outcome === 'stored') return
+  const body = sealJson(context.keys, part, key, value)
+  if (await putDecision(context.backend, key, body, { owner: `gc-${number}`, signal })) return
   throw new GranaryError('GRANARY_LOCKED', `collection ${number} was given up by another one`, {
     detail: { number },
     retryable: true,
   })
 }
 
+/**
+ * Deletes what collections before decided and perhaps did not come to. Once their del is no longer the last one, nothing
+ * but the lack of these packs keeps sessions from taking them for good.
+ */
+const finishDeleting = async (
+  context: RepositoryContext,
+  { deleted }: GcState,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  if (deleted.size === 0) return
+  for await (const { key } of context.backend.list('packs/', { signal }))
+    if (deleted.has(key)) await context.backend.delete(key, { signal })
+}
+
 /** Waits until every session that was undecided when the tomb was put is decided; fences those that are gone. */
 const settleSessions = async (
   context: RepositoryContext,
   protocol: CollectionProtocol,
+  { strays }: CollectionPlan,
   { signal, onWait }: CollectOptions,
 ): Promise<string[]> => {
   const fenced: string[] = []
   if (!protocol.waits) return fenced
-  for (const sid of await listSessions(context, { signal })) {
+  for (const sid of new Set([...(await listSessions(context, { signal })), ...strays])) {
     let isTold = false
     while ((await readDecision(context, sid, { signal })) === undefined) {
       if (!(await isSessionAlive(context, sid))) {
@@ -224,12 +235,17 @@ const decide = async (
 const clean = async (
   repository: Repository,
   plan: CollectionPlan,
-  { deleted, signal }: { deleted: readonly string[]; signal: AbortSignal | undefined },
+  {
+    deleted,
+    isIndexStale,
+    signal,
+  }: { deleted: readonly string[]; isIndexStale: boolean; signal: AbortSignal | undefined },
 ): Promise<void> => {
   const { context } = repository
   for (const key of deleted) await context.backend.delete(key, { signal })
   await context.backend.sync({ signal })
-  await mergeIndex(repository, { force: deleted.length > 0, signal })
-  for (const sid of plan.decided) await withdrawSession(context, sid)
+  await mergeIndex(repository, { force: isIndexStale, signal })
+  for (const sid of await listSessions(context, { signal }))
+    if (plan.decided.has(sid)) await withdrawSession(context, sid)
   await sweepTemporaries(context, { signal })
 }

@@ -28,6 +28,8 @@ export interface CollectionPlan {
   readonly live: LiveSet
   /** Sessions that were decided when the plan was made; what they committed was marked. */
   readonly decided: ReadonlySet<string>
+  /** Undecided sessions that packs are of. */
+  readonly strays: ReadonlySet<string>
   readonly index: RepositoryIndex
   readonly blobs: BlobReader
 }
@@ -40,7 +42,7 @@ export interface CollectionPlan {
  */
 export const planCollection = async (
   repository: Repository,
-  { repackBelow, signal }: AbortOptions & { readonly repackBelow: number },
+  { repackBelow, isDryRun = false, signal }: AbortOptions & { readonly repackBelow: number; readonly isDryRun?: boolean },
 ): Promise<CollectionPlan> => {
   const { context } = repository
   const decided = new Set<string>()
@@ -51,7 +53,7 @@ export const planCollection = async (
       snapshots.push({ sid, manifest: decision.manifest })
   }
   const forgotten = await listForgotten(context, { signal })
-  const pinned = await listPinned(context, { signal })
+  const pinned = await listPinned(context, { isDryRun, signal })
   const index = await openIndex(repository, { signal })
   const blobs = createBlobReader(context.backend, context.keys, index)
   const live = new LiveSet()
@@ -68,16 +70,21 @@ export const planCollection = async (
   const { deleted } = await readGcState(context, { signal })
   const dead: DoomedPack[] = []
   const halfDead: DoomedPack[] = []
+  const strays = new Set<string>()
   let packs = 0
   for await (const { key, sizeBytes } of context.backend.list('packs/', { signal })) {
     const name = packOfKey(key)
-    if (name === undefined || !decided.has(name.sid) || deleted.has(key)) continue
+    if (name === undefined || deleted.has(key)) continue
+    if (!decided.has(name.sid)) {
+      strays.add(name.sid)
+      continue
+    }
     packs++
     const mark = live.packOf(key)
     if (mark === undefined) dead.push({ key, sizeBytes })
     else if (mark.liveBytes < mark.blobBytes * repackBelow) halfDead.push({ key, sizeBytes })
   }
-  return { packs, dead, halfDead, live, decided, index, blobs }
+  return { packs, dead, halfDead, live, decided, strays, index, blobs }
 }
 
 /**

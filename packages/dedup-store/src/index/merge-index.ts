@@ -1,5 +1,6 @@
 /** Merges the index segments of a repository into one: a writer session that commits no snapshot. @module */
 import { hostname } from 'node:os'
+import { isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { readGcState } from '../gc/gc-state.ts'
 import { sessionOfSegment } from '../format/ids.ts'
@@ -30,9 +31,14 @@ export const mergeIndex = async (
   await using session = await WriterSession.begin(context, { signal })
   const { deleted } = await readGcState(context, { signal })
   const { segments } = session.index
-  const content = await mergeSegments(segments, key => deleted.has(key), { signal })
   const merged = session.nextSegment()
-  await context.backend.put(merged, encodeSegment(context.keys, merged, content), { owner: session.sid, signal })
+  try {
+    const content = await mergeSegments(segments, key => deleted.has(key), { signal })
+    await context.backend.put(merged, encodeSegment(context.keys, merged, content), { owner: session.sid, signal })
+  } catch (error) {
+    if (isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND') return // Somebody else merged them meanwhile.
+    throw error
+  }
   await session.commit(
     { kind: 'maintenance', nonce: createNonce(), timeMs: context.clock.now(), host: hostname() },
     { signal },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isGranaryError } from '@granary/core'
+import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import type { Backend } from '../backends/backend.ts'
 import { keyOfId, packKey, sessionOfSegment } from '../format/ids.ts'
@@ -31,6 +31,9 @@ export interface RepositoryIndexOptions {
 
 /** Packs looked into before the index is asked: neighbours in a pack are neighbours on disk. */
 const RECENT_PACKS = 4
+
+/** How often segments that were listed may turn out to be gone, before that is an error: only a broken storage gets there. */
+const MAX_LISTINGS = 100
 
 export class RepositoryIndex {
   readonly packs: PackCache
@@ -60,30 +63,56 @@ export class RepositoryIndex {
     return this.#segments
   }
 
-  /** Lists the segments again: after one was found missing, or to see what others published. */
+  /**
+   * Lists the segments again: after one was found missing, or to see what others published. While a listing goes on, a merge may
+   * take segments away before it comes to them, having put the merged one where it had been already: only a listing that
+   * brings nothing new proves that nothing was missed.
+   */
   async reload({ signal }: AbortOptions = {}): Promise<void> {
     const known = new Map(this.#segments.map(segment => [segment.key, segment]))
-    for (;;) {
-      try {
-        this.#segments = await this.#openAll(known, signal)
-        return
-      } catch (error) {
-        if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
-        signal?.throwIfAborted() // A merge replaced it between the listing and the reading: list again.
-      }
+    const found = new Map<string, SegmentReader>()
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted()
+      const gone = await this.#openNew(known, found, signal)
+      if (gone === 'nothing new') break
+      if (gone instanceof GranaryError && attempt >= MAX_LISTINGS) throw gone
     }
+    this.#segments = [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
-  async #openAll(known: ReadonlyMap<string, SegmentReader>, signal: AbortSignal | undefined): Promise<SegmentReader[]> {
-    const segments: SegmentReader[] = []
+  /** Opens what a listing shows beyond `found`. @returns the error of a segment that was listed and is gone, if there was one */
+  async #openNew(
+    known: ReadonlyMap<string, SegmentReader>,
+    found: Map<string, SegmentReader>,
+    signal: AbortSignal | undefined,
+  ): Promise<'something new' | 'nothing new' | GranaryError> {
+    let outcome: 'something new' | 'nothing new' | GranaryError = 'nothing new'
     for await (const info of this.#place.backend.list('index/', { signal })) {
       const sid = sessionOfSegment(info.key)
-      if (sid === undefined) continue
-      const segment = known.get(info.key) ?? (await SegmentReader.open(this.#place, info, { signal }))
-      if (segment.directory.replaces.length > 0 && !(await this.#options.isCommitted(sid))) continue
-      segments.push(segment)
+      if (sid === undefined || found.has(info.key)) continue
+      try {
+        const segment = known.get(info.key) ?? (await SegmentReader.open(this.#place, info, { signal }))
+        if (segment.directory.replaces.length > 0 && !(await this.#options.isCommitted(sid))) continue
+        found.set(info.key, segment)
+        if (outcome === 'nothing new') outcome = 'something new'
+      } catch (error) {
+        if (!isMissing(error)) throw error
+        outcome = error // A merge replaced it between the listing and the reading: list again.
+      }
     }
-    return segments
+    return outcome
+  }
+
+  /** Does what reads segments, again with a new list whenever one is found missing. */
+  async #onSegments<Result>(work: () => Promise<Result>, options: AbortOptions): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isMissing(error) || attempt === MAX_LISTINGS) throw error
+        await this.reload(options)
+      }
+    }
   }
 
   /** Where a blob is, or undefined. @param type chunk or map node: their ids are of different key domains and never meet */
@@ -113,16 +142,11 @@ export class RepositoryIndex {
   }
 
   async #hits(id: Bytes, options: AbortOptions): Promise<Awaited<ReturnType<SegmentReader['lookup']>>> {
-    for (;;) {
-      try {
-        const hits = []
-        for (const segment of this.#segments) hits.push(...(await segment.lookup(id, options)))
-        return hits
-      } catch (error) {
-        if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
-        await this.reload(options)
-      }
-    }
+    return await this.#onSegments(async () => {
+      const hits = []
+      for (const segment of this.#segments) hits.push(...(await segment.lookup(id, options)))
+      return hits
+    }, options)
   }
 
   /** A pack was found to be gone. */
@@ -133,10 +157,14 @@ export class RepositoryIndex {
 
   /** The keys of all packs that segments name. */
   async namedPacks(options: AbortOptions = {}): Promise<Set<string>> {
-    const names = new Set<string>()
-    for (const segment of this.#segments) {
-      for (let row = 0; row < segment.directory.packs; row++) names.add(packKey(await segment.packRow(row, options)))
-    }
-    return names
+    return await this.#onSegments(async () => {
+      const names = new Set<string>()
+      for (const segment of this.#segments) {
+        for (let row = 0; row < segment.directory.packs; row++) names.add(packKey(await segment.packRow(row, options)))
+      }
+      return names
+    }, options)
   }
 }
+
+const isMissing = (error: unknown): error is GranaryError => isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND'

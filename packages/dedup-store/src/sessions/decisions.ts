@@ -34,6 +34,30 @@ export const getOptional = async (
   }
 }
 
+/**
+ * Puts a decision unless there is one. A lost answer is no answer: what stands there is compared with ours, whose seal is unlike any other.
+ *
+ * @returns true when ours stands
+ */
+export const putDecision = async (
+  backend: RepositoryContext['backend'],
+  key: string,
+  body: Bytes,
+  { owner, signal }: AbortOptions & { readonly owner: string },
+): Promise<boolean> => {
+  let failure: unknown
+  try {
+    if ((await backend.put(key, body, { ifAbsent: true, owner, signal })) === 'stored') return true
+  } catch (error) {
+    failure = error
+  }
+  const standing = await getOptional(backend, key, undefined).catch((error: unknown) => {
+    throw failure ?? error
+  })
+  if (standing === undefined) throw failure
+  return Buffer.compare(standing, body) === 0
+}
+
 /** Decides that a session may never commit, unless it has. Gives back what was decided. */
 export const fence = async (context: RepositoryContext, sid: string, options: AbortOptions = {}): Promise<Decision> => {
   const key = commitKey(sid)

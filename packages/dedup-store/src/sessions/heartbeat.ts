@@ -35,7 +35,12 @@ export const startHeartbeat = async (
     lastMs = clock.now()
     await backend.put(key, sealJson(keys, type, key, { ...content, timeMs: lastMs }), { owner: name, durable: false })
   }
-  await put()
+  try {
+    await put()
+  } catch (error) {
+    await lock?.[Symbol.asyncDispose]()
+    throw error
+  }
 
   const heartbeat: Heartbeat = {
     async beat() {

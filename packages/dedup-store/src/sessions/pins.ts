@@ -58,18 +58,19 @@ export const pinSnapshot = async (
 /**
  * The snapshots that living readers hold; pins of dead ones are removed.
  *
- * @throws GranaryError `GRANARY_CORRUPT` when a living reader's pin can't be read: what it holds is unknown
+ * @throws GranaryError `GRANARY_CORRUPT` when a pin can't be read whose reader is not known to be dead: what it holds is unknown
  */
-export const listPinned = async (context: RepositoryContext, options: AbortOptions = {}): Promise<Set<string>> => {
+export const listPinned = async (
+  context: RepositoryContext,
+  { isDryRun, signal }: AbortOptions & { readonly isDryRun: boolean },
+): Promise<Set<string>> => {
   const sids = new Set<string>()
-  for await (const { key } of context.backend.list('pins/', options)) {
-    const id = key.slice('pins/'.length)
-    if (!(await isAlive(context, { key, type: 'pin', name: `pin-${id}`, sinceMs: 0 }))) {
-      await context.backend.delete(key)
-      continue
-    }
-    const sid = await readPin(context, key, options)
-    if (sid !== undefined) sids.add(sid)
+  for await (const { key } of context.backend.list('pins/', { signal })) {
+    const name = `pin-${key.slice('pins/'.length)}`
+    const isDead = (await context.backend.isHeld?.(name)) === false
+    const sid = isDead ? undefined : await readPin(context, key, { signal })
+    if (sid !== undefined && (await isAlive(context, { key, type: 'pin', name, sinceMs: 0 }))) sids.add(sid)
+    else if (!isDryRun) await context.backend.delete(key)
   }
   return sids
 }

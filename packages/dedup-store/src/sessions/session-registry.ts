@@ -37,17 +37,17 @@ export const announceSession = async (
   return heartbeat
 }
 
-/** All announced sessions, decided or not, ascending. */
+/** All announced sessions, decided or not, ascending; also those of which only the sign of life is there. */
 export const listSessions = async (
   { backend }: RepositoryContext,
   { signal }: AbortOptions = {},
 ): Promise<string[]> => {
-  const sids: string[] = []
+  const sids = new Set<string>()
   for await (const { key } of backend.list('sessions/', { signal })) {
-    const sid = key.slice('sessions/'.length)
-    if (isSessionId(sid)) sids.push(sid)
+    const sid = key.slice('sessions/'.length).replace(/\.hb$/, '')
+    if (isSessionId(sid)) sids.add(sid)
   }
-  return sids
+  return [...sids]
 }
 
 /** Whether a session must be waited for. A record that can't be read is judged by its heartbeat alone. */

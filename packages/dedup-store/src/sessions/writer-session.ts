@@ -18,7 +18,7 @@ import { openPack } from '../packs/pack-reader.ts'
 import type { PackSeal } from '../packs/pack-builder.ts'
 import type { PackType } from '../packs/pack-format.ts'
 import type { RepositoryContext } from './context.ts'
-import { commit, readDecision } from './decisions.ts'
+import { commit, fence, readDecision } from './decisions.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Manifest } from './manifest.ts'
 import { sweepTemporaries } from './sweep.ts'
@@ -84,6 +84,7 @@ export class WriterSession implements AsyncDisposable {
       return session
     } catch (error) {
       await heartbeat[Symbol.asyncDispose]()
+      await fence(context, sid).catch(() => undefined)
       throw error
     }
   }
@@ -169,9 +170,13 @@ export class WriterSession implements AsyncDisposable {
     return hash
   }
 
-  /** Ends the session. Uncommitted, it stays undecided: what it stored is taken over by the next one, or collected. */
+  /**
+   * Ends the session. Uncommitted, it is fenced where the storage lets us, so that no collection waits for it; what it stored
+   * is taken over by the next session, or collected.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#heartbeat[Symbol.asyncDispose]()
     if (this.#isDecided) await withdrawSession(this.context, this.sid).catch(() => undefined)
+    else await fence(this.context, this.sid).catch(() => undefined)
   }
 }

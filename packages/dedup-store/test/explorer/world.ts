@@ -1,0 +1,233 @@
+/**
+ * A world: writers, a reader, somebody who forgets, collections and merges, at work on one repository at once, with the real code,
+ * step by step in an order that a seed decides; some of them crash, stall, or hear wrong answers.
+ */
+import { isGranaryError } from '@granary/core'
+import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing/simulation'
+import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing/simulation'
+import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
+import type { Repository, Snapshot } from '../../src/index.ts'
+import { collectBy } from '../../src/gc/collect.ts'
+import type { CollectionProtocol } from '../../src/gc/protocol.ts'
+import { mergeIndex } from '../../src/index/merge-index.ts'
+import { CONTENT_LABEL, TIME_TO_LIVE_MS, changeTiles, randomTiles, reopen } from './history.ts'
+import type { History } from './history.ts'
+import { recordedStorage } from './recorded-storage.ts'
+import type { RecordedStorage } from './recorded-storage.ts'
+import { SHAPES, findDifference, readTiles } from './tile-disk.ts'
+import type { TileDisk } from './tile-disk.ts'
+
+export interface WorldOptions {
+  readonly seed: number
+  readonly history: History
+  readonly protocol: CollectionProtocol
+  readonly faults?: FaultRates
+  /** Choices of a run to be made again. */
+  readonly choices?: readonly number[]
+}
+
+export interface Explored {
+  /** What went wrong while it ran. */
+  readonly wrong: string[]
+  readonly storage: RecordedStorage
+  readonly contents: ReadonlyMap<string, TileDisk>
+  /** Snapshots whose writer heard that they are committed, with the number of changes when it did, and when somebody began to forget them. */
+  readonly promised: ReadonlyMap<string, number>
+  readonly forgotten: ReadonlyMap<string, number>
+  readonly run: ScheduledRun
+}
+
+interface World {
+  readonly scheduler: Scheduler
+  readonly storage: RecordedStorage
+  readonly history: History
+  readonly protocol: CollectionProtocol
+  readonly contents: Map<string, TileDisk>
+  readonly promised: Map<string, number>
+  readonly forgotten: Map<string, number>
+  readonly wrong: string[]
+  readonly isFaulty: boolean
+}
+
+type Role = (world: World, actor: Actor, repository: Repository) => Promise<void>
+
+export const explore = async ({ seed, history, protocol, faults, choices }: WorldOptions): Promise<Explored> => {
+  const scheduler = createScheduler({
+    seed,
+    ...(choices === undefined ? {} : { choices }),
+    maxStepMs: 50,
+    maxSkewMs: TIME_TO_LIVE_MS / 4,
+    maxSteps: 60_000,
+    stall: { oneIn: [0, 30, 150][seed % 3] as number, maxMs: 3 * TIME_TO_LIVE_MS },
+  })
+  const storage = await recordedStorage(history.objects)
+  const world: World = {
+    scheduler,
+    storage,
+    history,
+    protocol,
+    contents: new Map(history.contents),
+    promised: new Map([...history.snapshots.keys()].map(id => [id, 0])),
+    forgotten: new Map(),
+    wrong: [],
+    isFaulty: faults !== undefined,
+  }
+  const { choose } = scheduler
+  const pageObjects = [2, 6, 1000][choose(3)] as number
+  const holds: Holds | undefined = choose(2) === 0 ? new Map() : undefined
+  let spawned = 0
+  const spawn = (name: string, role: Role, lives: number): void => {
+    const mayCrash = lives > 0 && choose(3) === 0
+    scheduler.spawn(
+      name,
+      async actor => {
+        const own = storage.open(name)
+        const view = faults === undefined ? own : faultyStorage(own).open(randomFaults(choose, faults))
+        const backend = scheduledBackend(actor, view, { pageObjects, ...(holds === undefined ? {} : { holds }) })
+        await role(world, actor, reopen(history.template, backend, actor.clock))
+      },
+      mayCrash
+        ? {
+            crashAt: { step: choose(150), isDone: choose(2) === 0 },
+            onCrash: () => spawn(`${name}-${++spawned}`, role, lives - 1),
+          }
+        : {},
+    )
+  }
+  for (let i = 0; i < 2 + choose(2); i++) spawn(`writer${i}`, write, 1)
+  for (let i = 0; i < 1 + choose(2); i++) spawn(`collector${i}`, runCollections, 2)
+  spawn('forgetter', forget, 0)
+  spawn('reader', read, 0)
+  if (choose(2) === 0) spawn('merger', merge, 1)
+  const run = await scheduler.run()
+  for (const [name, end] of run.ends) if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
+  checkDecisions(world)
+  const { wrong, contents, promised, forgotten } = world
+  return { wrong, storage, contents, promised, forgotten, run }
+}
+
+/** A run, for people. */
+export const describe = ({ run }: Explored): string => formatTrace(run.trace)
+
+const pick = <Item>(choose: (below: number) => number, items: readonly Item[]): Item | undefined =>
+  items[choose(items.length)]
+
+const write: Role = async (world, actor, repository) => {
+  const { choose } = world.scheduler
+  for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
+    await attempt(world, actor, async () => {
+      const snapshots = choose(4) === 0 ? [] : await listSnapshots(repository.context)
+      const parent = pick(choose, snapshots)
+      await backUp(world, repository, parent)
+    })
+  }
+}
+
+const contentOf = (world: World, { labels }: Snapshot): TileDisk =>
+  world.contents.get(labels[CONTENT_LABEL] as string) as TileDisk
+
+const backUp = async (world: World, repository: Repository, parent: Snapshot | undefined): Promise<void> => {
+  const { choose } = world.scheduler
+  const since = parent === undefined ? undefined : contentOf(world, parent)
+  const content =
+    since === undefined ? randomTiles(choose, pick(choose, SHAPES) as TileDisk) : changeTiles(choose, since)
+  const label = `w${world.contents.size}`
+  world.contents.set(label, content)
+  const disk = readTiles(content, choose(4) === 0 ? undefined : since)
+  const { id } = await backup(repository, [{ name: 'disk', source: 'test', disk }], {
+    name: parent?.name ?? `machine-${choose(2)}`,
+    parent: parent?.id ?? 'none',
+    workers: 0,
+    labels: { [CONTENT_LABEL]: label },
+  })
+  world.promised.set(id, world.storage.changes.length)
+}
+
+const forget: Role = async (world, actor, repository) => {
+  const { choose } = world.scheduler
+  for (let rounds = 2 + choose(3); rounds > 0; rounds--) {
+    await attempt(world, actor, async () => {
+      const snapshot = pick(choose, await listSnapshots(repository.context))
+      if (snapshot === undefined) return
+      world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.storage.changes.length))
+      await forgetSnapshot(repository.context, snapshot.id)
+    })
+    await actor.clock.sleep(choose(1500))
+  }
+}
+
+const runCollections: Role = async (world, actor, repository) => {
+  const { choose } = world.scheduler
+  for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
+    await actor.clock.sleep(choose(2000))
+    await attempt(world, actor, async () => {
+      await collectBy(world.protocol, repository, { repackBelow: [0, 0.5, 0.95][choose(3)] as number })
+    })
+  }
+}
+
+const merge: Role = async (world, actor, repository) => {
+  for (let rounds = 2; rounds > 0; rounds--) {
+    await actor.clock.sleep(world.scheduler.choose(3000))
+    await attempt(world, actor, async () => await mergeIndex(repository, { force: true }))
+  }
+}
+
+const read: Role = async (world, actor, repository) => {
+  const { choose } = world.scheduler
+  for (let rounds = 2; rounds > 0; rounds--) {
+    await attempt(world, actor, async () => {
+      const snapshot = pick(choose, await listSnapshots(repository.context))
+      if (snapshot === undefined) return
+      await using disk = await openDisk(repository, snapshot.id, { cacheBytes: 0, readAheadBytes: 0 })
+      for (let reads = 3; reads > 0; reads--) {
+        const at = await findDifference(contentOf(world, snapshot), disk)
+        if (at !== undefined) world.wrong.push(`${actor.name} read ${snapshot.id} wrong at ${at}`)
+        await actor.clock.sleep(choose(2000))
+      }
+    })
+  }
+}
+
+/** Runs what an actor does once; a failure must be one that is allowed. */
+const attempt = async (world: World, actor: Actor, work: () => Promise<void>): Promise<void> => {
+  try {
+    await work()
+  } catch (error) {
+    if (!isExcused(world, actor.name, error))
+      world.wrong.push(`${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  }
+}
+
+/** What is no fault of the code: injected failures, a parent that was forgotten meanwhile, and anything in who was given up for dead. */
+const isExcused = (world: World, actor: string, error: unknown): boolean => {
+  if (!isGranaryError(error)) return false
+  const { code } = error
+  if (code === 'GRANARY_FENCED' || code === 'GRANARY_LOCKED') return true
+  if (world.isFaulty && (code === 'GRANARY_IO' || code === 'GRANARY_NO_SPACE')) return true
+  if (code === 'GRANARY_NOT_FOUND' && 'snapshot' in error.detail) return true
+  return wasGivenUp(world, actor)
+}
+
+/** Whether somebody else fenced a session of the actor, abandoned its collection or removed its pin. */
+const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => {
+  const own = new Set(changes.filter(change => change.actor === actor).map(({ key }) => key))
+  return changes.some(
+    ({ actor: other, key, bytes }) =>
+      other !== actor &&
+      ((key.startsWith('commit/') && own.has(`sessions/${key.slice('commit/'.length)}`)) ||
+        (key.endsWith('/del') && own.has(key.replace('/del', '/claim'))) ||
+        (key.startsWith('pins/') && bytes === undefined && own.has(key))),
+  )
+}
+
+/** Decisions are put once and never go. */
+const checkDecisions = ({ storage, wrong }: World): void => {
+  const seen = new Set<string>()
+  for (const { actor, key, bytes } of storage.changes) {
+    if (!/^(commit|forget|gc)\//.test(key) || key.endsWith('/hb')) continue
+    if (bytes === undefined) wrong.push(`${actor} deleted ${key}`)
+    else if (seen.has(key)) wrong.push(`${actor} put ${key} again`)
+    seen.add(key)
+  }
+}

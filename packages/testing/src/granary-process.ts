@@ -13,6 +13,8 @@ export interface GranaryOptions {
   readonly cwd?: string
   /** What standard input gives; a path is read as a file through a pipe; `open` never ends. @default nothing */
   readonly input?: Bytes | { readonly path: string } | 'open'
+  /** `unread` leaves standard output to the test. @default read to its end */
+  readonly output?: 'unread'
   /** Runs as this user and group. @default as the test */
   readonly userId?: number
 }
@@ -31,7 +33,13 @@ export interface GranaryProcess {
   readonly done: Promise<GranaryResult>
 }
 
-const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 }
+const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGKILL: 9,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+}
 
 /** Where the command line is, for tests that let a shell start it. */
 export const granaryPath = (): string => projectPath('apps', 'cli', 'bin', 'granary.js')
@@ -48,7 +56,7 @@ export const cleanEnvironment = (added: Readonly<Record<string, string>> = {}): 
 
 /** Starts `granary` and gives back the running process. */
 export const startGranary = (parameters: readonly string[], options: GranaryOptions = {}): GranaryProcess => {
-  const { env, cwd, input, userId } = options
+  const { env, cwd, input, output, userId } = options
   const stdio: StdioOptions = [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe']
   const child = spawn(process.execPath, [granaryPath(), ...parameters], {
     stdio,
@@ -56,21 +64,27 @@ export const startGranary = (parameters: readonly string[], options: GranaryOpti
     ...(cwd === undefined ? {} : { cwd }),
     ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   })
-  return { child, done: finish(child, input) }
+  return { child, done: finish(child, input, output) }
 }
 
 /** Runs `granary` to its end. */
 export const runGranary = async (parameters: readonly string[], options: GranaryOptions = {}): Promise<GranaryResult> =>
   await startGranary(parameters, options).done
 
-const finish = async (child: ChildProcess, input: GranaryOptions['input']): Promise<GranaryResult> => {
+const finish = async (
+  child: ChildProcess,
+  input: GranaryOptions['input'],
+  output: GranaryOptions['output'],
+): Promise<GranaryResult> => {
   const ended = new Promise<number>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve(code ?? 128 + (SIGNAL_NUMBERS[signal as NodeJS.Signals] ?? 0)))
+    child.on(output === 'unread' ? 'exit' : 'close', (code, signal) =>
+      resolve(code ?? 128 + (SIGNAL_NUMBERS[signal as NodeJS.Signals] ?? 0)),
+    )
   })
   const [code, stdout, stderr] = await Promise.all([
     ended,
-    collect(child.stdout as Readable),
+    output === 'unread' ? Buffer.alloc(0) : collect(child.stdout as Readable),
     collect(child.stderr as Readable),
     child.stdin === null || input === undefined || input === 'open'
       ? undefined

@@ -102,7 +102,8 @@ const openImage = async (
   const files = [await fileIdentity(path)].filter(file => file !== undefined)
   const resolve: ResolveReference = async reference => {
     const found = await allowed(reference)
-    const identity = 'location' in found && found.location !== undefined ? await fileIdentity(found.location) : undefined
+    const identity =
+      'location' in found && found.location !== undefined ? await fileIdentity(found.location) : undefined
     if (identity !== undefined) files.push(identity)
     return found
   }

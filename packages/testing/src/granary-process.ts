@@ -13,8 +13,8 @@ export interface GranaryOptions {
   readonly cwd?: string
   /** What standard input gives; a path is read as a file through a pipe; `open` never ends. @default nothing */
   readonly input?: Bytes | { readonly path: string } | 'open'
-  /** `unread` leaves standard output to the test. @default read to its end */
-  readonly output?: 'unread'
+  /** Who reads standard output: `unread` leaves it to the test, a function gets the pieces. @default it is collected */
+  readonly output?: 'unread' | ((bytes: Buffer) => void)
   /** Runs as this user and group. @default as the test */
   readonly userId?: number
 }
@@ -84,7 +84,7 @@ const finish = async (
   })
   const [code, stdout, stderr] = await Promise.all([
     ended,
-    output === 'unread' ? Buffer.alloc(0) : collect(child.stdout as Readable),
+    readOutput(child.stdout as Readable, output),
     collect(child.stderr as Readable),
     child.stdin === null || input === undefined || input === 'open'
       ? undefined
@@ -95,6 +95,12 @@ const finish = async (
 
 /** A program that ends before it has read everything is no failure of the test's. */
 const ignore = (): void => undefined
+
+const readOutput = async (stream: Readable, output: GranaryOptions['output']): Promise<Buffer> => {
+  if (output === undefined) return await collect(stream)
+  if (output !== 'unread') for await (const chunk of stream) output(chunk as Buffer)
+  return Buffer.alloc(0)
+}
 
 const collect = async (stream: Readable): Promise<Buffer> => {
   const chunks: Buffer[] = []

@@ -1,10 +1,10 @@
 /** The command line: the command table goes to commander, and errors become exit codes. @module */
 import { Command as Program, CommanderError } from 'commander'
-import { isGranaryError } from '@granary/core'
+import { GranaryError, fromSystemError, isGranaryError } from '@granary/core'
 import { commands } from './commands/index.ts'
 import type { Command, OptionRow, OptionValues } from './command.ts'
 import { COMMON_OPTIONS } from './common-options.ts'
-import { EXIT_CODES, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK } from './exit-codes.ts'
+import { EXIT_CODES, EXIT_FAILED, EXIT_OK } from './exit-codes.ts'
 import { Terminal } from './terminal/terminal.ts'
 import type { TerminalStreams } from './terminal/terminal.ts'
 import { VERSION } from './version.ts'
@@ -21,7 +21,7 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
   const onSignal = (signal: NodeJS.Signals): void => {
     if (interrupted !== undefined) process.exit(interrupted)
     interrupted = SIGNALS[signal as keyof typeof SIGNALS]
-    controller.abort(new Error(`interrupted by ${signal}`))
+    controller.abort(new GranaryError('GRANARY_ABORTED', `interrupted by ${signal}`))
   }
   for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal)
   const onClosedOutput = (error: Error): void => {
@@ -36,20 +36,38 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
     exitCode = await command.run({ arguments: given, options, terminal, signal: controller.signal })
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(separateValues(argv), { from: 'user' })
     return interrupted ?? exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_CODES.GRANARY_INVALID_ARGUMENT
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT_OK
     if (interrupted === EXIT_CLOSED_OUTPUT) return interrupted
-    if (interrupted !== undefined) {
-      terminal.fail(controller.signal.reason)
-      return interrupted
-    }
-    terminal.fail(error)
-    return isGranaryError(error) ? EXIT_CODES[error.code] : controller.signal.aborted ? EXIT_INTERRUPTED : EXIT_FAILED
+    const failure = interrupted === undefined ? failureOf(error) : controller.signal.reason
+    terminal.fail(failure)
+    return interrupted ?? (isGranaryError(failure) ? EXIT_CODES[failure.code] : EXIT_FAILED)
   } finally {
     for (const signal of Object.keys(SIGNALS)) process.off(signal, onSignal)
   }
+}
+
+/** What a command line or a call failed with, in our terms; a bug stays what it is. */
+const failureOf = (error: unknown): unknown => {
+  if (!(error instanceof CommanderError)) return fromSystemError(error, 'granary')
+  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+  const isUnsaid = error.code === 'commander.help' || first === '(outputHelp)'
+  return new GranaryError('GRANARY_INVALID_ARGUMENT', isUnsaid ? 'no command was given' : first, {
+    hint: more.join(' ').trim() || '`granary --help` shows the commands, `granary COMMAND --help` what one takes',
+  })
+}
+
+/** Options whose value may be left out. */
+const OPTIONAL_VALUES = new Set(
+  commands.flatMap(command => command.options ?? []).flatMap(({ flags }) => /^(--\S+) \[/.exec(flags)?.[1] ?? []),
+)
+
+/** Such an option takes its value after `=` only: the next word is an argument, as in `granary check --read-data REPO`. */
+const separateValues = (argv: readonly string[]): string[] => {
+  const end = argv.indexOf('--')
+  return argv.map((word, i) => (OPTIONAL_VALUES.has(word) && (end < 0 || i < end) ? `${word}=` : word))
 }
 
 type Run = (
@@ -63,7 +81,11 @@ const createProgram = (streams: TerminalStreams, run: Run): Program => {
     .description('Backs up disks of virtual machines into a deduplicating, encrypted repository, and gives them back.')
     .version(VERSION)
     .exitOverride()
-    .configureOutput({ writeOut: text => streams.stdout.write(text), writeErr: text => streams.stderr.write(text) })
+    .configureOutput({
+      writeOut: text => streams.stdout.write(text),
+      writeErr: text => streams.stderr.write(text),
+      outputError: () => undefined, // Told by `main`, with a code.
+    })
     .showSuggestionAfterError()
     .addHelpText(
       'after',

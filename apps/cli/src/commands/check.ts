@@ -61,7 +61,7 @@ const say = (terminal: Terminal, report: CheckReport): void => {
 
 const parseShare = ({ readData }: OptionValues): number => {
   if (readData === undefined || readData === false) return 0
-  if (readData === true) return 1
+  if (readData === true || readData === '') return 1
   const percent = typeof readData === 'string' ? Number(readData.replace(/%$/, '')) : Number.NaN
   if (percent > 0 && percent <= 100) return percent / 100
   throw new GranaryError(

@@ -46,6 +46,7 @@ export const copy: Command = {
       terminal,
       signal,
       overwriteDifferent: isGiven(invocation, 'overwriteDifferent'),
+      sourceFiles: source.files,
       onProgress: ({ doneBytes, totalBytes, limitedBy }) =>
         progress.show({ what: source.name, doneBytes, totalBytes, limitedBy }),
     }).finally(() => progress.end())

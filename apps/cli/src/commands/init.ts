@@ -1,6 +1,7 @@
-import { stat } from 'node:fs/promises'
-import { GranaryError } from '@granary/core'
+import { rm, stat } from 'node:fs/promises'
+import { GranaryError, isGranaryError } from '@granary/core'
 import { initRepository } from '@granary/dedup-store'
+import type { Backend } from '@granary/dedup-store'
 import { createKeyFile } from '@granary/transform'
 import type { Secret } from '@granary/transform'
 import { textArgument, textOption } from '../command.ts'
@@ -43,6 +44,9 @@ export const init: Command = {
       ...option('suite', textOption(invocation, 'suite')),
       ...option('compression', textOption(invocation, 'compression')),
       ...option('chunker', textOption(invocation, 'chunker')),
+    }).catch(async (error: unknown) => {
+      if (createdKeyFile !== undefined && (await opensNothing(backend, error))) await rm(createdKeyFile)
+      throw error
     })
     terminal.emit({
       type: 'repository',
@@ -60,6 +64,16 @@ export const init: Command = {
     }
     return 0
   },
+}
+
+/** A key file made for a repository that did not come to be must not lie about, looking like one that matters. */
+const opensNothing = async (backend: Backend, error: unknown): Promise<boolean> => {
+  if (isGranaryError(error) && error.code === 'GRANARY_EXISTS') return true // That repository has other keys.
+  return await backend.stat('config').then(
+    config => config === undefined,
+    // Not even a folder; or not known, and then better a key too many.
+    (cause: unknown) => isGranaryError(cause) && cause.code === 'GRANARY_NOT_FOUND',
+  )
 }
 
 const option = <Name extends string>(name: Name, value: string | undefined): { [Key in Name]?: string } =>

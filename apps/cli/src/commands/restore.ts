@@ -46,7 +46,14 @@ const placeDisks = async (
   diskName: string | undefined,
   target: string,
 ): Promise<{ disk: string; path: string }[]> => {
-  const disks = diskName === undefined ? snapshot.disks.map(disk => disk.name) : [diskName]
+  const all = snapshot.disks.map(disk => disk.name)
+  const disks = diskName === undefined ? all : [diskName]
+  if (!disks.every(disk => all.includes(disk))) {
+    throw new GranaryError('GRANARY_NOT_FOUND', `snapshot ${shortId(snapshot.id)} has no disk "${diskName ?? ''}"`, {
+      detail: { snapshot: snapshot.id, disks: all.join(', ') },
+      hint: `choose one of: ${all.join(', ')}`,
+    })
+  }
   const isFolder =
     target.endsWith('/') ||
     (await stat(target).then(

@@ -5,9 +5,11 @@ import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
 import { filesInFolder, openQcow2File, refuseReferences } from '@granary/qcow2'
+import type { ResolveReference } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import type { DiskAddress } from './disk-address.ts'
+import { fileIdentity } from './file-identity.ts'
 
 /** A disk to read, and what is known of it. */
 export interface OpenSource {
@@ -18,6 +20,8 @@ export interface OpenSource {
   readonly source: string
   /** Where workers may read it themselves. */
   readonly fileDescriptor?: number
+  /** Identities of the files it is read from. */
+  readonly files: readonly string[]
 }
 
 export interface SourceOptions {
@@ -43,6 +47,7 @@ export const openSource = async (text: string, options: SourceOptions): Promise<
         disk: diskStream(options.terminal.streams.stdin as AsyncIterable<Uint8Array>, 'standard input'),
         name: 'disk',
         source: '-',
+        files: await standardInputFile(options.terminal),
       }
     case 'raw':
       return await openRaw(address.path, address.isGuess)
@@ -71,7 +76,8 @@ const openRaw = async (path: string, isGuess: boolean): Promise<OpenSource> => {
   const disk = await openRawReader(path)
   try {
     if (isGuess) await refuseDisguised(disk, path)
-    return { disk, name: nameOf(path), source: `raw:${path}`, fileDescriptor: disk.fileDescriptor }
+    const files = [await fileIdentity(disk.fileDescriptor)].filter(file => file !== undefined)
+    return { disk, name: nameOf(path), source: `raw:${path}`, fileDescriptor: disk.fileDescriptor, files }
   } catch (error) {
     await disk[Symbol.asyncDispose]()
     throw error
@@ -94,8 +100,22 @@ const openImage = async (
   path: string,
   { allowBacking = [], noBacking = false }: SourceOptions,
 ): Promise<OpenSource> => {
-  const resolve = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
-  return { disk: await openQcow2File(path, { resolve }), name: nameOf(path), source: `qcow2:${path}` }
+  const allowed = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
+  const files = [await fileIdentity(path)].filter(file => file !== undefined)
+  const resolve: ResolveReference = async reference => {
+    const found = await allowed(reference)
+    const identity =
+      'location' in found && found.location !== undefined ? await fileIdentity(found.location) : undefined
+    if (identity !== undefined) files.push(identity)
+    return found
+  }
+  return { disk: await openQcow2File(path, { resolve }), name: nameOf(path), source: `qcow2:${path}`, files }
+}
+
+/** The file that the shell redirected from, if it is one. */
+const standardInputFile = async ({ streams }: Terminal): Promise<readonly string[]> => {
+  const { fd } = streams.stdin as { fd?: unknown }
+  return typeof fd === 'number' ? [await fileIdentity(fd)].filter(file => file !== undefined) : []
 }
 
 const openStored = async (
@@ -104,6 +124,12 @@ const openStored = async (
 ): Promise<OpenSource> => {
   const repository = await openRepository()
   const id = await resolveSnapshotId(repository.context, snapshot, { signal })
+<<<<<<< HEAD
   const stored = await openDisk(repository, id, { signal, ...tuning, ...(disk === undefined ? {} : { disk }) })
   return { disk: stored, name: disk ?? 'disk', source: `granary:${id}${disk === undefined ? '' : `/${disk}`}` }
+=======
+  const stored = await openDisk(repository, id, { signal, ...(disk === undefined ? {} : { disk }) })
+  const source = `granary:${id}${disk === undefined ? '' : `/${disk}`}`
+  return { disk: stored, name: disk ?? 'disk', source, files: [] }
+>>>>>>> product
 }

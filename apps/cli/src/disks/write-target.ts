@@ -1,17 +1,11 @@
 /** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
-import { rename, rm, stat } from 'node:fs/promises'
-import {
-  GranaryError,
-  copyDisk,
-  copyStream,
-  createRawDisk,
-  fromSystemError,
-  openRawWriter,
-  streamWriter,
-} from '@granary/core'
+import { stat } from 'node:fs/promises'
+import { GranaryError, copyDisk, copyStream, fromSystemError, openRawWriter, streamWriter } from '@granary/core'
 import type { CopyCounts, DiskReader, DiskStream, OnProgress, RawWriter } from '@granary/core'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
+import { fileIdentity } from './file-identity.ts'
+import { createPartialFile } from './partial-file.ts'
 
 export interface WriteOptions {
   readonly terminal: Terminal
@@ -19,8 +13,11 @@ export interface WriteOptions {
   /** Write to an existing target, and only what differs. */
   readonly overwriteDifferent: boolean
   readonly onProgress: OnProgress
+  /** Identities of the files the disk is read from. @default none */
+  readonly sourceFiles?: readonly string[]
 }
 
+<<<<<<< HEAD
 /** A new file is written under this name and renamed when it is whole: an interrupted restore never looks like a finished one. */
 const PARTIAL = '.granary-partial'
 
@@ -31,6 +28,8 @@ const CONCURRENCY = 3
 /** How a stored disk that is copied as a whole is opened: chunks are decoded on other threads, and none is needed twice. */
 export const COPY_TUNING = { threads: 1, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
 
+=======
+>>>>>>> product
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 
 /** @throws GranaryError `GRANARY_EXISTS` when the target is there and nobody said to overwrite it */
@@ -54,7 +53,18 @@ export const writeTarget = async (
       hint: '--overwrite-different writes to it what differs; or give another path',
     })
   }
+  await refuseOwnSource(address.path, options.sourceFiles ?? [])
   return await writeExisting(disk, address.path, kind, options)
+}
+
+/** Written over while it is read, a disk is lost: as soon as formats differ, or a backing file is the target. */
+const refuseOwnSource = async (path: string, sourceFiles: readonly string[]): Promise<void> => {
+  const identity = await fileIdentity(path)
+  if (identity === undefined || !sourceFiles.includes(identity)) return
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path} is what the disk is read from`, {
+    detail: { path },
+    hint: 'give another target',
+  })
 }
 
 const kindOf = async (path: string): Promise<'none' | 'file' | 'device'> => {
@@ -95,18 +105,10 @@ const copy = async (
 }
 
 const writeNew = async (disk: DiskReader | DiskStream, path: string, options: WriteOptions): Promise<CopyCounts> => {
-  const partial = `${path}${PARTIAL}`
-  const writer = await createRawDisk(partial, isReader(disk) ? disk.sizeBytes : 0, { overwrite: true })
-  try {
-    const counts = await copy(disk, writer, options, false)
-    await writer[Symbol.asyncDispose]()
-    await rename(partial, path)
-    return counts
-  } catch (error) {
-    await writer[Symbol.asyncDispose]()
-    await rm(partial, { force: true })
-    throw error
-  }
+  await using file = await createPartialFile(path, isReader(disk) ? disk.sizeBytes : 0)
+  const counts = await copy(disk, file.writer, options, false)
+  await file.publish()
+  return counts
 }
 
 const writeExisting = async (

@@ -1,7 +1,7 @@
 /** Where a command writes: text for people, or one JSON object a line for programs; warnings and errors on standard error. @module */
 import type { Readable, Writable } from 'node:stream'
 import { isGranaryError } from '@granary/core'
-import type { GranaryError } from '@granary/core'
+import type { ErrorCode, GranaryError } from '@granary/core'
 
 /** The streams and settings of a process, handed in so that tests own them. */
 export interface TerminalStreams {
@@ -67,10 +67,23 @@ export class Terminal {
   }
 }
 
+/** What usually helps, where the error itself knows nothing better. */
+const USUAL_HINTS: Partial<Record<ErrorCode, string>> = {
+  GRANARY_CORRUPT:
+    'something stored is damaged: `granary check --read-data` shows what, and which snapshots it touches',
+  GRANARY_AUTHENTICATION:
+    'something stored was changed since it was written: `granary check --read-data` shows what, and which snapshots it touches',
+  GRANARY_IO: 'check that the storage and the network are there and healthy, then run it again',
+  GRANARY_SIZE: 'check the size of source and target',
+  GRANARY_LOCKED: 'wait for whoever uses it to end, then run it again',
+  GRANARY_PERMISSION: 'check owner and mode of the file and of the folders above it',
+  GRANARY_NOT_FOUND: 'check the name',
+}
+
 const describe = (
   error: unknown,
 ): { code?: string; message: string; hint?: string; detail?: GranaryError['detail']; retryable?: boolean } => {
   if (!isGranaryError(error)) return { message: error instanceof Error ? error.message : String(error) }
-  const { code, message, hint, detail, retryable } = error
+  const { code, message, hint = USUAL_HINTS[error.code], detail, retryable } = error
   return { code, message, ...(hint === undefined ? {} : { hint }), detail, retryable }
 }

@@ -1,15 +1,17 @@
 /** An image that is being changed: its header, tables and clusters, and the order in which they reach the disk. @module */
 import { Allocator } from './allocator.ts'
-import { readL1 } from './cluster-map.ts'
+import { readL1, readTableBytes } from './cluster-map.ts'
 import { entryFormat } from './cluster-runs.ts'
 import type { EntryFormat } from './cluster-runs.ts'
-import { unsupported } from './format.ts'
+import { corrupt, unsupported } from './format.ts'
 import { encodeHeader } from './header-writer.ts'
 import type { Qcow2Header } from './header.ts'
 import { ImageTables } from './image-tables.ts'
 import type { WritableFile } from './random-file.ts'
 import { RefcountStore, readRefcountTable, refcountAt } from './refcounts.ts'
-import { readTableBytes } from './cluster-map.ts'
+import type { RefcountPlace } from './refcounts.ts'
+import { USE } from './reference-counts.ts'
+import { ImageWalk } from './walk.ts'
 
 /**
  * The rules that make a crash at any moment harmless:
@@ -115,9 +117,35 @@ export const openEditor = async (
       'run: qemu-img check -r all IMAGE, on a copy',
     )
   if (header.hasDataFile) throw unsupported('images with an external data file are not written')
+  if (header.isDirty) return await recount(file, header, cacheBytes)
   const table = await readRefcountTable(file, header.refcounts, header.clusterBytes)
   const end = Math.max(file.sizeBytes, await countedEnd(file, header, table))
-  return await assembleEditor(file, header, end, table, cacheBytes)
+  return await assembleEditor(file, header, end, { place: header.refcounts, table }, cacheBytes)
+}
+
+/**
+ * Opens an image whose refcounts cannot be trusted: they are counted from its tables and written to new places.
+ * The old ones stay where they are until the header points to the new ones.
+ *
+ * @throws GranaryError `GRANARY_CORRUPT` when there is more amiss than refcounts
+ */
+export const recount = async (file: WritableFile, header: Qcow2Header, cacheBytes: number): Promise<ImageEditor> => {
+  let isContent = true
+  const walk = new ImageWalk(file, header, ({ kind, message, offset }) => {
+    if (kind !== 'copied' && isContent)
+      throw corrupt(`the image is damaged, not only dirty: ${message} at ${offset}`, { kind, offset })
+  })
+  await walk.walkContent()
+  isContent = false
+  await walk.walkRefcounts()
+  let end = 0
+  for (const [cluster] of walk.counts.entries()) end = (cluster + 1) * header.clusterBytes
+  const nowhere = { offset: 0, clusters: 0, order: header.refcounts.order }
+  const editor = await assembleEditor(file, header, end, { place: nowhere, table: new Float64Array() }, cacheBytes)
+  await editor.begin()
+  for (const [cluster, count] of walk.counts.entries())
+    if (walk.counts.use(cluster) !== USE.refcounts) await editor.refcounts.set(cluster, count)
+  return editor
 }
 
 /** End of the last cluster that has a refcount: an image may count clusters past the end of its file. */
@@ -137,11 +165,11 @@ export const assembleEditor = async (
   file: WritableFile,
   header: Qcow2Header,
   endBytes: number,
-  refcountTable: Float64Array,
+  { place, table }: { readonly place: RefcountPlace; readonly table: Float64Array },
   cacheBytes: number,
 ): Promise<ImageEditor> => {
   const allocator = new Allocator(file, header.clusterBytes, endBytes)
-  const refcounts = new RefcountStore(file, header.clusterBytes, header.refcounts, refcountTable, clusters =>
+  const refcounts = new RefcountStore(file, header.clusterBytes, place, table, clusters =>
     allocator.append(clusters),
   )
   allocator.refcounts = refcounts

@@ -31,6 +31,10 @@ export interface BitmapEntry {
   readonly table: TablePlace
   /** Why the bitmap cannot be used by us, if so. */
   readonly obstacle: string | undefined
+  /** The entry as it stands in the directory, bytes, without padding. */
+  readonly raw: Bytes
+  /** Where it stands, bytes from the start of the directory. */
+  readonly at: number
 }
 
 /** Field offsets of a directory entry, bytes. */
@@ -57,13 +61,16 @@ export const readBitmaps = async (file: RandomFile, header: Qcow2Header): Promis
   const entries: BitmapEntry[] = []
   for (let at = 0; entries.length < count;) {
     const { entry, end } = readDirectoryEntry(directory.subarray(at), header.clusterBytes)
-    entries.push(entry)
+    entries.push({ ...entry, raw: directory.slice(at, at + end), at })
     at += Math.ceil(end / 8) * 8
   }
   return entries
 }
 
-const readDirectoryEntry = (bytes: Bytes, clusterBytes: number): { entry: BitmapEntry; end: number } => {
+const readDirectoryEntry = (
+  bytes: Bytes,
+  clusterBytes: number,
+): { entry: Omit<BitmapEntry, 'raw' | 'at'>; end: number } => {
   if (bytes.length < DIRECTORY_AT.end) throw corrupt('the bitmap directory is cut')
   const view = viewOf(bytes)
   const nameAt = DIRECTORY_AT.end + view.getUint32(DIRECTORY_AT.extraLength)

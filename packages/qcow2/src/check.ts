@@ -38,7 +38,12 @@ export const checkQcow2 = async (file: RandomFile, { signal }: AbortOptions = {}
   const header = await readHeader(file, true)
   const tally = new Tally()
   const copied: CopiedBit[] = []
-  const walk = new ImageWalk(file, header, problem => tally.add(problem), bit => copied.push(bit))
+  const walk = new ImageWalk(
+    file,
+    header,
+    problem => tally.add(problem),
+    bit => copied.push(bit),
+  )
   await walk.walkContent()
   signal?.throwIfAborted()
   const blocks = await walk.walkRefcounts()
@@ -134,13 +139,21 @@ const compare = async (
       const found = refcountAt(block, at, order)
       if (found > 0) end = cluster + 1
       if (found > walk.counts.get(cluster))
-        tally.add({ kind: 'leak', message: `refcount ${found}, references ${walk.counts.get(cluster)}`, offset: cluster * clusterBytes })
+        tally.add({
+          kind: 'leak',
+          message: `refcount ${found}, references ${walk.counts.get(cluster)}`,
+          offset: cluster * clusterBytes,
+        })
     }
   }
   for (const [cluster, wanted] of walk.counts.entries()) {
     const found = await refcounts.get(cluster)
     if (found < wanted)
-      tally.add({ kind: 'refcount', message: `refcount ${found}, references ${wanted}`, offset: cluster * clusterBytes })
+      tally.add({
+        kind: 'refcount',
+        message: `refcount ${found}, references ${wanted}`,
+        offset: cluster * clusterBytes,
+      })
   }
   return end
 }

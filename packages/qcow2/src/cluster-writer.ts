@@ -233,6 +233,21 @@ export class ClusterWriter {
     writeEntry(format, table, index, { host: keeps, alloc: 0, zero: keeps !== undefined || showsBacking ? all : 0 })
   }
 
+  /** Hides the backing file behind a whole cluster of zeros, even where there is none yet. */
+  async hideBacking(table: DataView, index: number): Promise<void> {
+    await this.zeroCluster(table, index, true, true)
+  }
+
+  /** Allocates clusters side by side for `count` entries that have none. @returns where they stand */
+  async preallocate(table: DataView, first: number, count: number): Promise<number> {
+    const { format, allocator } = this.#parts.editor
+    const { offset } = await allocator.allocate(count)
+    const all = unitMask(0, this.#units)
+    for (let index = 0; index < count; index++)
+      writeEntry(format, table, first + index, { host: offset + index * format.clusterBytes, alloc: all, zero: 0 })
+    return offset
+  }
+
   /** Gives back all that a table refers to. */
   async releaseAll(table: DataView): Promise<void> {
     const { format } = this.#parts.editor

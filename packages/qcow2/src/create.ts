@@ -6,6 +6,7 @@ import type { Compression, Qcow2Header } from './header.ts'
 import { encodeHeader } from './header-writer.ts'
 import { Allocator } from './allocator.ts'
 import { RefcountStore } from './refcounts.ts'
+import { openImageWriter } from './open-writer.ts'
 import type { WritableFile } from './random-file.ts'
 
 export interface CreateQcow2Options {
@@ -20,6 +21,12 @@ export interface CreateQcow2Options {
   /** Allocate in 32nds of a cluster. Needs clusters of 16 KiB or more. @default false */
   readonly extendedL2?: boolean
   readonly lazyRefcounts?: boolean
+  /**
+   * Give every cluster its place now: `metadata` leaves the file sparse, `full` writes zeros. Not with a backing file.
+   *
+   * @default 'off'
+   */
+  readonly preallocation?: 'off' | 'metadata' | 'full'
   /** Shown where the image has nothing. The format must be stated: nobody should have to guess it. */
   readonly backing?: { readonly name: string; readonly format: 'raw' | 'qcow2' }
 }
@@ -34,6 +41,8 @@ const invalid = (message: string): GranaryError => new GranaryError('GRANARY_INV
 export const createQcow2 = async (file: WritableFile, options: CreateQcow2Options): Promise<void> => {
   const header = initialHeader(options)
   const { clusterBytes } = header
+  if (options.backing !== undefined && (options.preallocation ?? 'off') !== 'off')
+    throw invalid('preallocated clusters would hide the backing file')
   await file.truncate(0)
   const allocator = new Allocator(file, clusterBytes, 0)
   const empty = { ...header.refcounts, clusters: 0 }
@@ -50,6 +59,31 @@ export const createQcow2 = async (file: WritableFile, options: CreateQcow2Option
   const l1 = { offset, entries: header.l1.entries }
   await file.write(0, encodeHeader({ ...header, l1, refcounts: refcounts.place }))
   await file.flush()
+  if (options.preallocation === 'metadata' || options.preallocation === 'full')
+    await preallocate(file, options.preallocation === 'full')
+}
+
+/** Zeros are written in pieces of this, bytes. */
+const ZEROS_BYTES = 1024 * 1024
+
+const preallocate = async (file: WritableFile, isFull: boolean): Promise<void> => {
+  const { writer } = await openImageWriter(file, {})
+  const { clusterBytes, entryBytes } = writer.editor.format
+  const perTable = clusterBytes / entryBytes
+  const clusters = Math.ceil(writer.layer.sizeBytes / clusterBytes)
+  const zeros = new Uint8Array(ZEROS_BYTES)
+  for (let first = 0; first < clusters; first += perTable) {
+    await writer.exclusive(async () => {
+      await writer.begin()
+      await writer.makeRoom()
+      const count = Math.min(perTable, clusters - first)
+      const table = await writer.editor.tables.change(first / perTable)
+      const offset = await writer.clusters.preallocate(table, 0, count)
+      for (let at = 0; isFull && at < count * clusterBytes; at += zeros.length)
+        await file.write(offset + at, zeros.subarray(0, Math.min(zeros.length, count * clusterBytes - at)))
+    })
+  }
+  await writer.finish()
 }
 
 const initialHeader = ({

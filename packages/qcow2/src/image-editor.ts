@@ -27,7 +27,7 @@ export class ImageEditor {
   readonly format: EntryFormat
   readonly allocator: Allocator
   readonly refcounts: RefcountStore
-  tables: ImageTables
+  readonly tables: ImageTables
   #header: Qcow2Header
   #isChanged = false
   #failure: unknown
@@ -47,6 +47,11 @@ export class ImageEditor {
 
   get header(): Qcow2Header {
     return this.#header
+  }
+
+  /** True from the first change to the end. */
+  get isChanged(): boolean {
+    return this.#isChanged
   }
 
   /** Rule 1. To be called before every change. */
@@ -73,6 +78,16 @@ export class ImageEditor {
     await this.file.flush()
   }
 
+  /** Makes room in the L1 table for a larger disk. The tables must have been saved. */
+  async growL1(entries: number): Promise<void> {
+    const old = this.#header.l1
+    if (entries <= old.entries) return
+    await this.persist()
+    await this.changeHeader({ l1: await this.tables.growL1(entries) })
+    const clusters = Math.ceil((old.entries * 8) / this.format.clusterBytes)
+    await this.allocator.release(old.offset, Math.max(1, clusters))
+  }
+
   /** Rule 2: makes all data and tables durable. */
   async persist(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
@@ -83,7 +98,6 @@ export class ImageEditor {
 
   /** Rule 4. */
   async finish(fields: Partial<Qcow2Header> = {}): Promise<void> {
-    if (!this.#isChanged || this.#failure !== undefined) return
     await this.persist()
     await this.refcounts.save()
     await this.allocator.trim()
@@ -169,9 +183,7 @@ export const assembleEditor = async (
   cacheBytes: number,
 ): Promise<ImageEditor> => {
   const allocator = new Allocator(file, header.clusterBytes, endBytes)
-  const refcounts = new RefcountStore(file, header.clusterBytes, place, table, clusters =>
-    allocator.append(clusters),
-  )
+  const refcounts = new RefcountStore(file, header.clusterBytes, place, table, clusters => allocator.append(clusters))
   allocator.refcounts = refcounts
   const l1 = { offset: header.l1.offset, bytes: await readL1(file, header.l1, false) }
   const tables = new ImageTables(file, entryFormat(header), allocator, l1, cacheBytes)

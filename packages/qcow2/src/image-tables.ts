@@ -16,8 +16,8 @@ interface Table {
 const SECTOR_BYTES = 512
 
 export class ImageTables implements TableSource {
-  readonly l1: Bytes
-  readonly l1Offset: number
+  l1: Bytes
+  l1Offset: number
   readonly #file: WritableFile
   readonly #format: EntryFormat
   readonly #allocator: Allocator
@@ -55,6 +55,22 @@ export class ImageTables implements TableSource {
   get isFull(): boolean {
     this.#dropClean()
     return this.#tables.size >= this.#maxTables
+  }
+
+  /**
+   * Moves the L1 table to a larger place, and makes it durable there. The header must point there next; the old place is
+   * given back after that.
+   */
+  async growL1(entries: number): Promise<{ readonly offset: number; readonly entries: number }> {
+    const bytes = new Uint8Array(entries * 8)
+    bytes.set(this.l1)
+    const { offset } = await this.#allocator.allocate(Math.ceil(bytes.length / this.#format.clusterBytes))
+    await this.#file.write(offset, bytes)
+    await this.#file.flush()
+    this.l1 = bytes
+    this.l1Offset = offset
+    this.#dirtyL1.clear()
+    return { offset, entries }
   }
 
   /** The table of an L1 index, or undefined where there is none. */

@@ -1,5 +1,6 @@
 /** Opens an image to be written. @module */
 import type { DiskReader } from '@granary/core'
+import { loadBitmaps } from './bitmap-keeper.ts'
 import type { CompressClusters } from './cluster-writer.ts'
 import { compressorFor } from './compress.ts'
 import { decompressorFor } from './decompress.ts'
@@ -53,6 +54,7 @@ export const openImageWriter = async (
       decompress: await decompressorFor(header.compression, options.zstd),
       compress: await compressor(header.compression, options),
       cacheBytes,
+      bitmaps: await loadBitmaps(file, header),
       close,
     }
     return { writer: new ImageWriter(parts), parts }

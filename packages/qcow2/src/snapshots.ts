@@ -74,7 +74,10 @@ export const readSnapshots = async (file: RandomFile, header: Qcow2Header): Prom
   return entries
 }
 
-const readEntry = (bytes: Bytes, header: Qcow2Header): { entry: Omit<SnapshotEntry, 'endBytes'>; lengthBytes: number } => {
+const readEntry = (
+  bytes: Bytes,
+  header: Qcow2Header,
+): { entry: Omit<SnapshotEntry, 'endBytes'>; lengthBytes: number } => {
   if (bytes.length < AT.end) throw corrupt('the snapshot table reaches past the end of the file')
   const view = viewOf(bytes)
   const extraLength = view.getUint32(AT.extraLength)

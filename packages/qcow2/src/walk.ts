@@ -140,7 +140,15 @@ export class ImageWalk {
       const low = view.getUint32(at + 4)
       if (high === 0 && low === 0 && entryBytes === 8) continue
       if ((high & COMPRESSED_HIGH) !== 0) this.#walkCompressed(offset + at, high, low, times, isActive)
-      else this.#walkStandard(offset + at, high, low, times, isActive, entryBytes === 16 ? view.getUint32(at + 12) & view.getUint32(at + 8) : 0)
+      else
+        this.#walkStandard(
+          offset + at,
+          high,
+          low,
+          times,
+          isActive,
+          entryBytes === 16 ? view.getUint32(at + 12) & view.getUint32(at + 8) : 0,
+        )
     }
   }
 
@@ -199,7 +207,8 @@ export class ImageWalk {
     const table = await readRefcountTable(this.#file, refcounts, clusterBytes, true)
     for (const [index, block] of table.entries()) {
       if (block === 0) continue
-      if (!this.#isAligned(block, 'a refcount block') || !this.#mark(block, clusterBytes, USE.refcounts)) table[index] = 0
+      if (!this.#isAligned(block, 'a refcount block') || !this.#mark(block, clusterBytes, USE.refcounts))
+        table[index] = 0
     }
     return table
   }
@@ -217,12 +226,17 @@ export class ImageWalk {
       this.#report({ kind: 'past-end', message: `metadata of ${length} bytes is past the end of the file`, offset })
       return false
     }
-    for (let at = Math.floor(offset / clusterBytes); at * clusterBytes < offset + length; at++) this.#count(at, use, times)
+    for (let at = Math.floor(offset / clusterBytes); at * clusterBytes < offset + length; at++)
+      this.#count(at, use, times)
     return true
   }
 
   #count(cluster: number, use: Use, times: number): void {
     if (this.counts.add(cluster, use, times)) return
-    this.#report({ kind: 'overlap', message: 'a cluster is used as two things', offset: cluster * this.#format.clusterBytes })
+    this.#report({
+      kind: 'overlap',
+      message: 'a cluster is used as two things',
+      offset: cluster * this.#format.clusterBytes,
+    })
   }
 }

@@ -146,7 +146,10 @@ for (const [name, shape] of Object.entries(SHAPES)) {
           const file = await afterCrash(steps, count, mode, seed * 1000 + count)
           const message = `seed ${seed}, after ${count} steps, ${mode}`
           const found = new Uint8Array(SIZE_BYTES)
-          const disk = await openQcow2(memoryFile(file.bytes()), shape.hasBacking === true ? { backingDisk: memoryDisk(backing) } : {})
+          const disk = await openQcow2(
+            memoryFile(file.bytes()),
+            shape.hasBacking === true ? { backingDisk: memoryDisk(backing) } : {},
+          )
           await disk.read(0, found)
           if (!isKept(steps.slice(0, count), found)) t.fail(`${message}: flushed data is lost`)
           const repaired = await openQcow2Writer(file, writerOptions(shape))

@@ -101,6 +101,9 @@ const obstacleOf = (view: DataView, flags: number): string | undefined => {
   return hasUnknownExtra ? 'has extra data that must be understood' : undefined
 }
 
+/** Entries of a bitmap table that are read at once. */
+const SLICE_ENTRIES = 8192
+
 /** A range that a bitmap calls changed or not. Ranges ascend and touch. */
 export interface DirtyRange {
   readonly offset: number
@@ -132,13 +135,21 @@ export async function* bitmapRanges(
       name,
     })
   const ranges = new RangeJoiner()
+  let slice = viewOf(new Uint8Array())
+  let sliceFirst = 0
   for (let at = offset; at < end;) {
     signal?.throwIfAborted()
     const index = Math.floor(at / spanBytes)
     const next = Math.min((index + 1) * spanBytes, end)
-    const entry = viewOf(await readTableBytes(file, table.offset + index * 8, 8, 'a bitmap table', false))
-    const host = (entry.getUint32(0) & OFFSET_HIGH_MASK) * WORD + ((entry.getUint32(4) & OFFSET_LOW_MASK) >>> 0)
-    if (host === 0) yield* ranges.add(at, next, (entry.getUint32(4) & 1) !== 0)
+    if ((index - sliceFirst) * 8 >= slice.byteLength) {
+      const entries = Math.min(SLICE_ENTRIES, table.entries - index)
+      slice = viewOf(await readTableBytes(file, table.offset + index * 8, entries * 8, 'a bitmap table', false))
+      sliceFirst = index
+    }
+    const entryAt = (index - sliceFirst) * 8
+    const low = slice.getUint32(entryAt + 4)
+    const host = (slice.getUint32(entryAt) & OFFSET_HIGH_MASK) * WORD + ((low & OFFSET_LOW_MASK) >>> 0)
+    if (host === 0) yield* ranges.add(at, next, (low & 1) !== 0)
     else {
       if (host % clusterBytes !== 0)
         throw corrupt(`bitmap ${JSON.stringify(name)} stands at an unaligned offset`, { host })

@@ -203,7 +203,7 @@ export class ImageWalk {
   /** Counts the refcount table and its blocks. @returns the host offsets of the blocks, 0 where there is none that can be read */
   async walkRefcounts(): Promise<Float64Array> {
     const { refcounts, clusterBytes } = this.#header
-    this.#mark(refcounts.offset, refcounts.clusters * clusterBytes, USE.refcounts)
+    if (!this.#mark(refcounts.offset, refcounts.clusters * clusterBytes, USE.refcounts)) return new Float64Array()
     const table = await readRefcountTable(this.#file, refcounts, clusterBytes, true)
     for (const [index, block] of table.entries()) {
       if (block === 0) continue

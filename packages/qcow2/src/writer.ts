@@ -12,7 +12,7 @@ import { infoOf } from './info.ts'
 import type { Qcow2Info } from './info.ts'
 import { layerExtents } from './layer-extents.ts'
 import { readLayer } from './layer.ts'
-import type { Layer } from './layer.ts'
+import type { Layer, ReadCompressed } from './layer.ts'
 
 /** A qcow2 image as a disk that can be written at random, and read meanwhile. */
 export interface Qcow2Writer extends DiskWriter, DiskReader {
@@ -29,6 +29,7 @@ export interface WriterParts {
   readonly editor: ImageEditor
   readonly backing: DiskReader | undefined
   readonly decompress: Decompressor
+  readonly pooled: ReadCompressed | undefined
   readonly compress: CompressClusters | undefined
   readonly cacheBytes: number
   readonly bitmaps: BitmapKeeper
@@ -50,7 +51,7 @@ export class ImageWriter {
 
   /** @param sizeBytes larger than the image says while it is made larger */
   constructor(parts: WriterParts, sizeBytes = parts.editor.header.sizeBytes) {
-    const { editor, backing, decompress, compress, cacheBytes } = parts
+    const { editor, backing, decompress, pooled, compress, cacheBytes } = parts
     const { clusterBytes, entryBytes } = editor.format
     this.bitmaps = parts.bitmaps
     this.editor = editor
@@ -62,6 +63,7 @@ export class ImageWriter {
       dataFile: editor.file,
       backing,
       decompress,
+      pooled,
       isLenient: false,
       map: new ClusterMap(editor.format, editor.tables),
       clusters: new BoundedCache(cacheBytes, clusterBytes),
@@ -121,9 +123,10 @@ export class ImageWriter {
       const next = Math.min((index + 1) * this.#tableSpan, offset + bytes.length)
       const part = bytes.subarray(at - offset, next - offset)
       const from = at
+      const ready = await this.clusters.compress(index * this.#tableSpan, from, part)
       await this.exclusive(async () => {
         await this.#prepare()
-        const planned = await this.clusters.plan(index, index * this.#tableSpan, from, part)
+        const planned = await this.clusters.plan(index, index * this.#tableSpan, from, part, ready)
         for (const { host, bytes } of planned) started.push(this.#start(this.editor.file.write(host, bytes)))
       })
       at = next

@@ -1,7 +1,7 @@
 /** What the main thread and its codec workers say to each other. @module */
 import type { Compression } from './header.ts'
 
-/** Where one cluster is taken from and where it goes, bytes from the start of the slot's input and output. */
+/** Where one cluster is taken from and where it goes, bytes from the start of the slot's input and of the output. */
 export interface CodecItem {
   readonly inputAt: number
   readonly inputBytes: number
@@ -16,10 +16,13 @@ export interface CodecJob {
   /** Undefined: decompress. */
   readonly level: number | undefined
   readonly items: readonly CodecItem[]
+  /** Shared memory of the caller that results go straight into, instead of the slot's output. */
+  readonly output: SharedArrayBuffer | undefined
 }
 
-/** Lengths of the results; 0 where compressing wins nothing. */
+/** Lengths of the results, 0 where compressing wins nothing; or, once, that the worker has started. */
 export type CodecReply =
+  | 'ready'
   | { readonly slot: number; readonly lengths: readonly number[] }
   | { readonly slot: number; readonly error: string }
 

@@ -19,11 +19,15 @@ export const defaultWorkers = (): number =>
 export interface HeldSlot {
   readonly input: Bytes
   readonly output: Bytes
-  run(compression: Compression, level: number | undefined, items: readonly CodecItem[]): Promise<readonly number[]>
-}
-
-interface Slot extends HeldSlot {
-  readonly memory: CodecSlot
+  /** @param output shared memory that the results go straight into, instead of this slot's output */
+  run(
+    work: {
+      readonly compression: Compression
+      readonly level?: number
+      readonly output?: SharedArrayBuffer | undefined
+    },
+    items: readonly CodecItem[],
+  ): Promise<readonly number[]>
 }
 
 interface Waiting {
@@ -35,26 +39,39 @@ export class CodecPool {
   /** Workers it may have; 0: it must not be used. */
   readonly size: number
   readonly #workers: Worker[] = []
-  readonly #free: Slot[] = []
-  readonly #queue: ((slot: Slot) => void)[] = []
+  readonly #free: HeldSlot[] = []
+  readonly #queue: { resolve: (slot: HeldSlot) => void; reject: (error: unknown) => void }[] = []
+  readonly #waiting = new Set<Waiting>()
   #failure: GranaryError | undefined
+  #isReady = false
+  #isClosed = false
 
   constructor(size: number) {
     this.size = size
   }
 
+  /** True once workers wait for work. Asking starts them: until they are there, whoever asks does the work itself. */
+  get isReady(): boolean {
+    if (this.#workers.length === 0 && this.size > 0 && !this.#isClosed) this.#start()
+    return this.#isReady
+  }
+
   /** Runs `action` with a slot of its own. */
   async withSlot<Result>(action: (slot: HeldSlot) => Promise<Result>): Promise<Result> {
     if (this.#failure !== undefined) throw this.#failure
-    if (this.#workers.length === 0) this.#start()
-    const slot = this.#free.pop() ?? (await new Promise<Slot>(resolve => this.#queue.push(resolve)))
+    const slot =
+      this.#free.pop() ?? (await new Promise<HeldSlot>((resolve, reject) => this.#queue.push({ resolve, reject })))
     try {
       return await action(slot)
     } finally {
-      const next = this.#queue.shift()
-      if (next === undefined) this.#free.push(slot)
-      else next(slot)
+      this.#give(slot)
     }
+  }
+
+  #give(slot: HeldSlot): void {
+    const next = this.#queue.shift()
+    if (next === undefined) this.#free.push(slot)
+    else next.resolve(slot)
   }
 
   #start(): void {
@@ -66,39 +83,55 @@ export class CodecPool {
       const worker = new Worker(siblingModule(import.meta.url, 'codec.worker'), { workerData: memory })
       worker.unref() // A disk that nobody closes must not keep the process alive.
       this.#workers.push(worker)
-      const waiting = new Map<number, Waiting>()
+      const jobs = new Map<number, Waiting>()
+      worker.on('error', cause => this.#fail(new GranaryError('GRANARY_IO', 'a codec worker died', { cause })))
       worker.on('message', (reply: CodecReply) => {
-        const one = waiting.get(reply.slot)
-        waiting.delete(reply.slot)
-        if (waiting.size === 0) worker.unref()
-        if ('lengths' in reply) one?.resolve(reply.lengths)
-        else one?.reject(new GranaryError('GRANARY_CORRUPT', reply.error, { detail: { format: 'qcow2' } }))
+        if (reply === 'ready') {
+          this.#isReady = !this.#isClosed
+          for (const [slot, one] of memory.entries())
+            this.#give(makeSlot(slot, one, job => this.#post(worker, jobs, job)))
+          return
+        }
+        const one = jobs.get(reply.slot)
+        if (one === undefined) return
+        jobs.delete(reply.slot)
+        this.#waiting.delete(one)
+        if (jobs.size === 0) worker.unref()
+        if ('lengths' in reply) one.resolve(reply.lengths)
+        else one.reject(new GranaryError('GRANARY_CORRUPT', reply.error, { detail: { format: 'qcow2' } }))
       })
-      worker.on('error', cause => {
-        this.#failure = new GranaryError('GRANARY_IO', 'a codec worker died', { cause })
-        for (const one of waiting.values()) one.reject(this.#failure)
-        waiting.clear()
-      })
-      for (const [slot, { input, output }] of memory.entries())
-        this.#free.push(makeSlot(worker, waiting, slot, { input, output }))
     }
   }
 
+  async #post(worker: Worker, jobs: Map<number, Waiting>, job: CodecJob): Promise<readonly number[]> {
+    if (this.#failure !== undefined) throw this.#failure
+    return await new Promise((resolve, reject) => {
+      const one = { resolve, reject }
+      jobs.set(job.slot, one)
+      this.#waiting.add(one)
+      worker.ref()
+      worker.postMessage(job)
+    })
+  }
+
+  /** Whatever is under way, and whatever comes, fails. */
+  #fail(error: GranaryError): void {
+    this.#failure ??= error
+    for (const { reject } of [...this.#waiting, ...this.#queue.splice(0)]) reject(error)
+    this.#waiting.clear()
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#isReady = false
+    this.#fail(new GranaryError('GRANARY_INVALID_ARGUMENT', 'the disk was closed while it was used'))
     await Promise.all(this.#workers.splice(0).map(worker => worker.terminate()))
-    this.#free.length = 0
   }
 }
 
-const makeSlot = (worker: Worker, waiting: Map<number, Waiting>, slot: number, memory: CodecSlot): Slot => ({
-  memory,
+/** @param post sends a job to the worker that the slot belongs to */
+const makeSlot = (slot: number, memory: CodecSlot, post: (job: CodecJob) => Promise<readonly number[]>): HeldSlot => ({
   input: new Uint8Array(memory.input),
   output: new Uint8Array(memory.output),
-  run: (compression, level, items) =>
-    new Promise((resolve, reject) => {
-      waiting.set(slot, { resolve, reject })
-      worker.ref()
-      const job: CodecJob = { slot, compression, level, items }
-      worker.postMessage(job)
-    }),
+  run: ({ compression, level, output }, items) => post({ slot, compression, level, output, items }),
 })

@@ -28,7 +28,8 @@ const prepare = async ({ compression, level }: CodecJob): Promise<Work> => {
 
 const run = async (job: CodecJob): Promise<CodecReply> => {
   try {
-    const { input, output } = slots[job.slot] as CodecSlot
+    const { input, output: ownOutput } = slots[job.slot] as CodecSlot
+    const output = job.output ?? ownOutput
     const work = await prepare(job)
     const lengths = job.items.map(item =>
       work(
@@ -46,3 +47,6 @@ const run = async (job: CodecJob): Promise<CodecReply> => {
 parentPort?.on('message', (job: CodecJob) => {
   void run(job).then(reply => parentPort?.postMessage(reply))
 })
+
+// Loading a codec takes a while: it is done before the first job comes.
+void decompressorFor('zstd').then(() => parentPort?.postMessage('ready' satisfies CodecReply))

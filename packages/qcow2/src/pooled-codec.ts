@@ -24,17 +24,30 @@ export const pooledReader = (
 ): ReadCompressed | undefined => {
   if (pool.size === 0) return undefined
   return {
-    isWorthIt: count => count > 1 && count * clusterBytes >= MIN_POOLED_BYTES,
+    isWorthIt: count => count > 1 && count * clusterBytes >= MIN_POOLED_BYTES && pool.isReady,
     group: pieces => groups(pieces, pool.size, clusterBytes),
     read: pieces =>
       pool.withSlot(async slot => {
+        const output = sharedTarget(pieces)
         const items = await fillInput(slot, file, pieces, clusterBytes)
-        await slot.run(compression, undefined, items)
+        if (output !== undefined) return void (await slot.run({ compression, output }, toTargets(items, pieces)))
+        await slot.run({ compression }, items)
         for (const [index, { target }] of pieces.entries())
           target.set(slot.output.subarray(index * clusterBytes, (index + 1) * clusterBytes))
       }),
   }
 }
+
+/** The shared memory that all pieces go to, if so: then the workers write there themselves. */
+const sharedTarget = (pieces: readonly CompressedPiece[]): SharedArrayBuffer | undefined => {
+  const memory = pieces[0]?.target.buffer
+  return memory instanceof SharedArrayBuffer && pieces.every(({ target }) => target.buffer === memory)
+    ? memory
+    : undefined
+}
+
+const toTargets = (items: readonly CodecItem[], pieces: readonly CompressedPiece[]): CodecItem[] =>
+  items.map((item, index) => ({ ...item, outputAt: (pieces[index] as CompressedPiece).target.byteOffset }))
 
 /** Cuts the work so that every worker gets some and every group fits into a slot. */
 const groups = (pieces: readonly CompressedPiece[], workers: number, clusterBytes: number): CompressedPiece[][] => {
@@ -96,7 +109,7 @@ export const pooledCompressor = (
   compress: Compressor,
 ): CompressClusters => {
   return async clusters => {
-    if (clusters.length * (clusters[0]?.length ?? 0) < MIN_POOLED_BYTES) return clusters.map(compress)
+    if (clusters.length * (clusters[0]?.length ?? 0) < MIN_POOLED_BYTES || !pool.isReady) return clusters.map(compress)
     const results: (Bytes | undefined)[] = Array.from({ length: clusters.length })
     const clusterBytes = clusters[0]?.length ?? 1
     const share = Math.max(1, Math.min(Math.floor(SLOT_BYTES / clusterBytes), Math.ceil(clusters.length / pool.size)))
@@ -110,7 +123,7 @@ export const pooledCompressor = (
             const at = index * clusterBytes
             return { inputAt: at, inputBytes: clusterBytes, outputAt: at, outputBytes: clusterBytes }
           })
-          const lengths = await slot.run(compression, level, items)
+          const lengths = await slot.run({ compression, level }, items)
           for (const [index, length] of lengths.entries())
             if (length > 0)
               results[first + index] = slot.output.slice(index * clusterBytes, index * clusterBytes + length)

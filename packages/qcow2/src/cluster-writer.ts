@@ -141,16 +141,29 @@ export class ClusterWriter {
       this.#set(table, piece, entry.host, entry, mask)
       return join(planned, { host: entry.host + piece.from, bytes: piece.bytes })
     }
+    await this.#planNew(table, piece, entry, planned, fresh)
+  }
+
+  /** For a piece without a cluster of its own. */
+  async #planNew(
+    table: DataView,
+    piece: Piece,
+    entry: ClusterEntry,
+    planned: PlannedWrite[],
+    fresh: number | undefined,
+  ): Promise<void> {
+    const { allocator } = this.#parts.editor
     const isReplaced = this.#isWhole(piece)
     const isPlain = entry.host === undefined && entry.compressed === undefined
     if (!isReplaced && !(isPlain && (this.#isWholeUnits(piece) || !this.#showsData(piece, entry))))
       return await this.#merge(table, piece, entry, undefined)
     const { offset: host, isFresh } =
-      fresh === undefined ? await editor.allocator.allocate(1) : { offset: fresh, isFresh: true }
+      fresh === undefined ? await allocator.allocate(1) : { offset: fresh, isFresh: true }
     const isCovered = isReplaced ? piece.to === this.#clusterBytes : this.#isWholeUnits(piece)
     if (!isFresh && !isCovered) return await this.#merge(table, piece, entry, undefined, host)
     await this.#release(entry)
-    this.#set(table, piece, host, isReplaced ? undefined : entry, isReplaced ? unitMask(0, this.#units) : mask)
+    if (isReplaced) this.#set(table, piece, host, undefined, unitMask(0, this.#units))
+    else this.#set(table, piece, host, entry, this.#touched(piece))
     join(planned, { host: host + piece.from, bytes: piece.bytes })
   }
 

@@ -86,24 +86,13 @@ const preallocate = async (file: WritableFile, isFull: boolean): Promise<void> =
   await writer.finish()
 }
 
-const initialHeader = ({
-  sizeBytes,
-  clusterBytes = 65_536,
-  compression = 'zlib',
-  refcountBits = 16,
-  extendedL2 = false,
-  lazyRefcounts = false,
-  backing,
-}: CreateQcow2Options): Qcow2Header => {
+const initialHeader = (options: CreateQcow2Options): Qcow2Header => {
+  const { clusterBytes = 65_536, refcountBits = 16, extendedL2 = false, backing } = options
   const clusterBits = Math.log2(clusterBytes)
   const order = Math.log2(refcountBits)
-  if (!Number.isInteger(clusterBits) || clusterBits < MIN_CLUSTER_BITS || clusterBits > MAX_CLUSTER_BITS)
-    throw invalid(`clusters of ${clusterBytes} bytes: expected a power of two from 512 to 2097152`)
-  if (!Number.isInteger(order) || order < 0 || order > 6) throw invalid(`refcounts of ${refcountBits} bits`)
-  if (extendedL2 && clusterBits < MIN_EXTENDED_L2_CLUSTER_BITS)
-    throw invalid('extended L2 entries need clusters of 16 KiB or more')
-  const size = Math.ceil(sizeBytes / 512) * 512
-  if (!Number.isSafeInteger(size) || size < 0) throw invalid(`a disk of ${sizeBytes} bytes`)
+  checkShape(clusterBits, order, extendedL2)
+  const size = Math.ceil(options.sizeBytes / 512) * 512
+  if (!Number.isSafeInteger(size) || size < 0) throw invalid(`a disk of ${options.sizeBytes} bytes`)
   const entries = l1EntriesFor(size, clusterBits, extendedL2)
   if (entries > MAX_L1_BYTES / 8)
     throw overLimit(`a disk of ${size} bytes needs larger clusters`, { sizeBytes: size, clusterBytes })
@@ -113,7 +102,7 @@ const initialHeader = ({
     clusterBytes,
     sizeBytes: size,
     encryption: 'none',
-    compression,
+    compression: options.compression ?? 'zlib',
     l1: { offset: 0, entries },
     refcounts: { offset: 0, clusters: 0, order },
     snapshots: { offset: 0, entries: 0 },
@@ -121,7 +110,7 @@ const initialHeader = ({
     isDirty: false,
     isCorrupt: false,
     hasExtendedL2: extendedL2,
-    hasLazyRefcounts: lazyRefcounts,
+    hasLazyRefcounts: options.lazyRefcounts ?? false,
     hasDataFile: false,
     isDataFileRaw: false,
     dataFileName: undefined,
@@ -130,4 +119,12 @@ const initialHeader = ({
     headerLength: 112,
     extensions: [],
   }
+}
+
+const checkShape = (clusterBits: number, order: number, extendedL2: boolean): void => {
+  if (!Number.isInteger(clusterBits) || clusterBits < MIN_CLUSTER_BITS || clusterBits > MAX_CLUSTER_BITS)
+    throw invalid(`clusters of ${2 ** clusterBits} bytes: expected a power of two from 512 to 2097152`)
+  if (!Number.isInteger(order) || order < 0 || order > 6) throw invalid(`refcounts of ${2 ** order} bits`)
+  if (extendedL2 && clusterBits < MIN_EXTENDED_L2_CLUSTER_BITS)
+    throw invalid('extended L2 entries need clusters of 16 KiB or more')
 }

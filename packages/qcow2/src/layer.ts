@@ -151,7 +151,7 @@ export const storedLength = (file: RandomFile, run: ClusterRun): number => {
 }
 
 /** Runs `action` for every item, at most `limit` at once. After a failure no new one starts. */
-export const inParallel = async <Item>(
+const inParallel = async <Item>(
   items: readonly Item[],
   limit: number,
   action: (item: Item) => Promise<void>,

@@ -47,17 +47,21 @@ export interface Problem {
 /** L1 tables of all snapshots together, bytes. */
 const MAX_L1_TOTAL_BYTES = 1024 * 1024 * 1024
 
+/** Adds to how often an L2 table is used, and whether the active disk uses it. */
+const addUse = (uses: Map<number, TableUse>, offset: number, times: number, isActive: boolean): void => {
+  const known = uses.get(offset)
+  uses.set(offset, { times: (known?.times ?? 0) + times, isActive: isActive || known?.isActive === true })
+}
+
+interface TableUse {
+  readonly times: number
+  readonly isActive: boolean
+}
+
 /** An entry of a table of the active disk, whose "copied" bit is to be compared with the refcount. */
 export interface CopiedBit {
   readonly cluster: number
   readonly isSet: boolean
-}
-
-export interface WalkResult {
-  readonly counts: ReferenceCounts
-  /** Clusters of the active disk that have data. */
-  readonly dataClusters: number
-  readonly compressedClusters: number
 }
 
 export class ImageWalk {
@@ -99,7 +103,7 @@ export class ImageWalk {
     const entries = await readSnapshots(this.#file, this.#header)
     for (const { l1 } of entries) addL1(l1, false)
     if (entries.length > 0) this.#mark(snapshots.offset, entries.at(-1)?.endBytes ?? 0, USE.snapshots)
-    const l2Tables = new Map<number, { times: number; isActive: boolean }>()
+    const l2Tables = new Map<number, TableUse>()
     let total = 0
     for (const table of l1Tables.values()) {
       total += table.place.entries * 8
@@ -112,7 +116,7 @@ export class ImageWalk {
 
   async #walkL1(
     { place, times, isActive }: { place: TablePlace; times: number; isActive: boolean },
-    l2Tables: Map<number, { times: number; isActive: boolean }>,
+    l2Tables: Map<number, TableUse>,
   ): Promise<void> {
     const { offset, entries } = place
     if (entries === 0 || !this.#mark(offset, entries * 8, USE.l1, times)) return
@@ -127,8 +131,7 @@ export class ImageWalk {
       if (l2 === 0 || !this.#isAligned(l2, 'an L2 table')) continue
       if (isActive) this.#onCopied({ cluster: l2 / this.#format.clusterBytes, isSet: (high & COPIED_HIGH) !== 0 })
       if (!this.#mark(l2, this.#format.clusterBytes, USE.l2, times)) continue
-      const known = l2Tables.get(l2)
-      l2Tables.set(l2, { times: (known?.times ?? 0) + times, isActive: isActive || (known?.isActive ?? false) })
+      addUse(l2Tables, l2, times, isActive)
     }
   }
 
@@ -171,19 +174,20 @@ export class ImageWalk {
   #walkStandard(at: number, high: number, low: number, times: number, isActive: boolean, contradiction: number): void {
     const { clusterBytes, entryBytes } = this.#format
     const host = (high & OFFSET_HIGH_MASK) * WORD + ((low & OFFSET_LOW_MASK) >>> 0)
-    if (this.#header.hasDataFile) {
-      if (isActive && host !== 0) this.dataClusters++
-      return
-    }
+    if (this.#header.hasDataFile) return this.#tallyData(isActive && host !== 0)
     if ((high & 0x3f000000) !== 0 || (low & (entryBytes === 16 ? 0x1ff : 0x1fe)) !== 0 || contradiction !== 0)
       this.#report({ kind: 'entry', message: 'an L2 entry has reserved or contradicting bits', offset: at })
     if (host === 0 || !this.#isAligned(host, 'a cluster')) return
     if (isActive) this.#onCopied({ cluster: host / clusterBytes, isSet: (high & COPIED_HIGH) !== 0 })
-    if (isActive) this.dataClusters++
+    this.#tallyData(isActive)
     const isReadAsZero = entryBytes === 8 && (low & 1) !== 0
-    if (host + clusterBytes > this.#file.sizeBytes && !isReadAsZero && host >= this.#file.sizeBytes)
+    if (host >= this.#file.sizeBytes && !isReadAsZero)
       this.#report({ kind: 'past-end', message: 'a cluster is past the end of the file', offset: host })
     this.#count(host / clusterBytes, USE.data, times)
+  }
+
+  #tallyData(isActive: boolean): void {
+    if (isActive) this.dataClusters++
   }
 
   async #walkBitmaps(): Promise<void> {

@@ -12,6 +12,8 @@ import { createQcow2, memoryFile, openQcow2, openQcow2Writer } from '../src/inde
 import type { CreateQcow2Options, WritableFile } from '../src/index.ts'
 import { noQemu, qemuCheck } from './peer.ts'
 
+t.setTimeout(3600_000)
+
 type Step =
   | { readonly kind: 'write'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly kind: 'truncate'; readonly sizeBytes: number }

@@ -11,6 +11,7 @@ import type { WritableFile } from './random-file.ts'
 import { RefcountStore, readRefcountTable, refcountAt } from './refcounts.ts'
 import type { RefcountPlace } from './refcounts.ts'
 import { USE } from './reference-counts.ts'
+import type { ReferenceCounts } from './reference-counts.ts'
 import { ImageWalk } from './walk.ts'
 
 /**
@@ -131,7 +132,7 @@ export const openEditor = async (
       'run: qemu-img check -r all IMAGE, on a copy',
     )
   if (header.hasDataFile) throw unsupported('images with an external data file are not written')
-  if (header.isDirty) return await recount(file, header, cacheBytes)
+  if (header.isDirty) return (await recount(file, header, cacheBytes)).editor
   const table = await readRefcountTable(file, header.refcounts, header.clusterBytes)
   const end = Math.max(file.sizeBytes, await countedEnd(file, header, table))
   return await assembleEditor(file, header, end, { place: header.refcounts, table }, cacheBytes)
@@ -143,7 +144,11 @@ export const openEditor = async (
  *
  * @throws GranaryError `GRANARY_CORRUPT` when there is more amiss than refcounts
  */
-export const recount = async (file: WritableFile, header: Qcow2Header, cacheBytes: number): Promise<ImageEditor> => {
+export const recount = async (
+  file: WritableFile,
+  header: Qcow2Header,
+  cacheBytes: number,
+): Promise<{ editor: ImageEditor; counts: ReferenceCounts }> => {
   let isContent = true
   const walk = new ImageWalk(file, header, ({ kind, message, offset }) => {
     if (kind !== 'copied' && isContent)
@@ -159,7 +164,7 @@ export const recount = async (file: WritableFile, header: Qcow2Header, cacheByte
   await editor.begin()
   for (const [cluster, count] of walk.counts.entries())
     if (walk.counts.use(cluster) !== USE.refcounts) await editor.refcounts.set(cluster, count)
-  return editor
+  return { editor, counts: walk.counts }
 }
 
 /** End of the last cluster that has a refcount: an image may count clusters past the end of its file. */
@@ -175,7 +180,7 @@ const countedEnd = async (file: WritableFile, header: Qcow2Header, table: Float6
 }
 
 /** @param endBytes end of all that is in use */
-export const assembleEditor = async (
+const assembleEditor = async (
   file: WritableFile,
   header: Qcow2Header,
   endBytes: number,

@@ -19,6 +19,7 @@ import {
   openQcow2File,
   openQcow2Writer,
   rebaseQcow2,
+  repairQcow2,
   resizeQcow2,
 } from '../src/index.ts'
 import type { CreateQcow2Options } from '../src/index.ts'
@@ -287,4 +288,28 @@ t.test('images that are not written', async t => {
   }
   await t.rejects(createQcow2(memoryFile(), { sizeBytes: 1, clusterBytes: 1000 }), { code: 'GRANARY_INVALID_ARGUMENT' })
   await t.rejects(createQcow2(memoryFile(), { sizeBytes: 2 ** 45, clusterBytes: 512 }), { code: 'GRANARY_LIMIT' })
+})
+
+t.test('repair into another file', async t => {
+  const path = await make('leaky.qcow2', { sizeBytes: 3000 * KIB, clusterBytes: 4096 })
+  await write(path, [[5000, seededBytes(500_000, 1)]])
+  const wanted = await contentOf(path)
+  const image = new Uint8Array(readFileSync(path))
+  // The refcount block is in cluster 1: two leaks behind the end, one cluster that says it is shared.
+  const view = new DataView(image.buffer)
+  const block = Number(view.getBigUint64(Number(view.getBigUint64(48))))
+  const clusters = image.length / 4096
+  view.setUint16(block + (clusters + 5) * 2, 1)
+  view.setUint16(block + (clusters + 6) * 2, 7)
+  view.setUint16(block + (clusters - 3) * 2, 2)
+  const before = await checkQcow2(memoryFile(image))
+  t.equal(before.leaks, 3)
+  rmSync(at('repaired.qcow2'), { force: true })
+  const target = await createFile(at('repaired.qcow2'))
+  await repairQcow2(memoryFile(image), target)
+  await target[Symbol.asyncDispose]?.()
+  await judge(t, at('repaired.qcow2'), wanted, 'repaired')
+  const damaged = image.slice()
+  new DataView(damaged.buffer).setUint32(Number(view.getBigUint64(40)) + 4, 0x1234_5678)
+  await t.rejects(repairQcow2(memoryFile(damaged), memoryFile()), { code: 'GRANARY_CORRUPT' })
 })

@@ -2,8 +2,9 @@
 import type { RefcountStore } from './refcounts.ts'
 import type { WritableFile } from './random-file.ts'
 
-/** The file grows in steps of this, so that most allocations cost no call. The rest is cut off in the end. */
-const GROWTH_BYTES = 8 * 1024 * 1024
+/** The file grows in steps of an eighth within these bounds, so that most allocations cost no call. The rest is cut off in the end. */
+const MIN_GROWTH_BYTES = 65_536
+const MAX_GROWTH_BYTES = 8 * 1024 * 1024
 
 export interface Allocation {
   readonly offset: number
@@ -43,7 +44,8 @@ export class Allocator {
   async append(clusters: number): Promise<number> {
     const offset = this.#end
     this.#end += clusters * this.#clusterBytes
-    if (this.#end > this.#file.sizeBytes) await this.#file.truncate(this.#end + GROWTH_BYTES)
+    const growth = Math.min(MAX_GROWTH_BYTES, Math.max(MIN_GROWTH_BYTES, Math.floor(this.#end / 8)))
+    if (this.#end > this.#file.sizeBytes) await this.#file.truncate(this.#end + growth)
     return offset
   }
 

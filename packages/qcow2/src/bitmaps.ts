@@ -31,6 +31,10 @@ export interface BitmapEntry {
   readonly table: TablePlace
   /** Why the bitmap cannot be used by us, if so. */
   readonly obstacle: string | undefined
+  /** The entry as it stands in the directory, bytes, without padding. */
+  readonly raw: Bytes
+  /** Where it stands, bytes from the start of the directory. */
+  readonly at: number
 }
 
 /** Field offsets of a directory entry, bytes. */
@@ -57,13 +61,16 @@ export const readBitmaps = async (file: RandomFile, header: Qcow2Header): Promis
   const entries: BitmapEntry[] = []
   for (let at = 0; entries.length < count;) {
     const { entry, end } = readDirectoryEntry(directory.subarray(at), header.clusterBytes)
-    entries.push(entry)
+    entries.push({ ...entry, raw: directory.slice(at, at + end), at })
     at += Math.ceil(end / 8) * 8
   }
   return entries
 }
 
-const readDirectoryEntry = (bytes: Bytes, clusterBytes: number): { entry: BitmapEntry; end: number } => {
+const readDirectoryEntry = (
+  bytes: Bytes,
+  clusterBytes: number,
+): { entry: Omit<BitmapEntry, 'raw' | 'at'>; end: number } => {
   if (bytes.length < DIRECTORY_AT.end) throw corrupt('the bitmap directory is cut')
   const view = viewOf(bytes)
   const nameAt = DIRECTORY_AT.end + view.getUint32(DIRECTORY_AT.extraLength)
@@ -93,6 +100,9 @@ const obstacleOf = (view: DataView, flags: number): string | undefined => {
     view.getUint32(DIRECTORY_AT.extraLength) > 0 && (flags & BITMAP_FLAG.extraDataCompatible) === 0
   return hasUnknownExtra ? 'has extra data that must be understood' : undefined
 }
+
+/** Entries of a bitmap table that are read at once. */
+const SLICE_ENTRIES = 8192
 
 /** A range that a bitmap calls changed or not. Ranges ascend and touch. */
 export interface DirtyRange {
@@ -125,13 +135,21 @@ export async function* bitmapRanges(
       name,
     })
   const ranges = new RangeJoiner()
+  let slice = viewOf(new Uint8Array())
+  let sliceFirst = 0
   for (let at = offset; at < end;) {
     signal?.throwIfAborted()
     const index = Math.floor(at / spanBytes)
     const next = Math.min((index + 1) * spanBytes, end)
-    const entry = viewOf(await readTableBytes(file, table.offset + index * 8, 8, 'a bitmap table', false))
-    const host = (entry.getUint32(0) & OFFSET_HIGH_MASK) * WORD + ((entry.getUint32(4) & OFFSET_LOW_MASK) >>> 0)
-    if (host === 0) yield* ranges.add(at, next, (entry.getUint32(4) & 1) !== 0)
+    if ((index - sliceFirst) * 8 >= slice.byteLength) {
+      const entries = Math.min(SLICE_ENTRIES, table.entries - index)
+      slice = viewOf(await readTableBytes(file, table.offset + index * 8, entries * 8, 'a bitmap table', false))
+      sliceFirst = index
+    }
+    const entryAt = (index - sliceFirst) * 8
+    const low = slice.getUint32(entryAt + 4)
+    const host = (slice.getUint32(entryAt) & OFFSET_HIGH_MASK) * WORD + ((low & OFFSET_LOW_MASK) >>> 0)
+    if (host === 0) yield* ranges.add(at, next, (low & 1) !== 0)
     else {
       if (host % clusterBytes !== 0)
         throw corrupt(`bitmap ${JSON.stringify(name)} stands at an unaligned offset`, { host })

@@ -30,6 +30,9 @@ export interface ClusterWriterParts {
   readonly forgetCluster: (host: number) => void
 }
 
+/** Clusters by their index in the table; undefined where compressing wins nothing. */
+export type ReadyClusters = ReadonlyMap<number, Bytes | undefined>
+
 /** One cluster of a request. */
 interface Piece {
   readonly index: number
@@ -52,11 +55,29 @@ export class ClusterWriter {
     this.#units = unitsOf(parts.editor.format)
   }
 
-  /** Plans the writing of a range inside one L2 table: tables are changed, what must be read is read and written. @returns what is left to write */
-  async plan(tableIndex: number, tableStart: number, offset: number, bytes: Bytes): Promise<PlannedWrite[]> {
+  /** Compresses the whole clusters of a range ahead of `plan`, when others may still change the tables. */
+  async compress(tableStart: number, offset: number, bytes: Bytes): Promise<ReadyClusters | undefined> {
+    if (this.#parts.compress === undefined) return undefined
+    const whole = this.#pieces(tableStart, offset, bytes).filter(piece => piece.bytes.length === this.#clusterBytes)
+    const compressed = await this.#parts.compress(whole.map(piece => piece.bytes))
+    return new Map(whole.map((piece, index) => [piece.index, compressed[index]]))
+  }
+
+  /**
+   * Plans the writing of a range inside one L2 table: tables are changed, what must be read is read and written.
+   *
+   * @returns what is left to write
+   */
+  async plan(
+    tableIndex: number,
+    tableStart: number,
+    offset: number,
+    bytes: Bytes,
+    ready: ReadyClusters | undefined,
+  ): Promise<PlannedWrite[]> {
     const table = await this.#parts.editor.tables.change(tableIndex)
     const pieces = this.#pieces(tableStart, offset, bytes)
-    if (this.#parts.compress !== undefined) return await this.#planCompressed(table, pieces)
+    if (ready !== undefined) return await this.#planCompressed(table, pieces, ready)
     const planned: PlannedWrite[] = []
     const fresh = await this.#allocateRuns(table, pieces)
     for (const piece of pieces) await this.#planPiece(table, piece, planned, fresh.get(piece.index))
@@ -120,16 +141,29 @@ export class ClusterWriter {
       this.#set(table, piece, entry.host, entry, mask)
       return join(planned, { host: entry.host + piece.from, bytes: piece.bytes })
     }
+    await this.#planNew(table, piece, entry, planned, fresh)
+  }
+
+  /** For a piece without a cluster of its own. */
+  async #planNew(
+    table: DataView,
+    piece: Piece,
+    entry: ClusterEntry,
+    planned: PlannedWrite[],
+    fresh: number | undefined,
+  ): Promise<void> {
+    const { allocator } = this.#parts.editor
     const isReplaced = this.#isWhole(piece)
     const isPlain = entry.host === undefined && entry.compressed === undefined
     if (!isReplaced && !(isPlain && (this.#isWholeUnits(piece) || !this.#showsData(piece, entry))))
       return await this.#merge(table, piece, entry, undefined)
     const { offset: host, isFresh } =
-      fresh === undefined ? await editor.allocator.allocate(1) : { offset: fresh, isFresh: true }
+      fresh === undefined ? await allocator.allocate(1) : { offset: fresh, isFresh: true }
     const isCovered = isReplaced ? piece.to === this.#clusterBytes : this.#isWholeUnits(piece)
     if (!isFresh && !isCovered) return await this.#merge(table, piece, entry, undefined, host)
     await this.#release(entry)
-    this.#set(table, piece, host, isReplaced ? undefined : entry, isReplaced ? unitMask(0, this.#units) : mask)
+    if (isReplaced) this.#set(table, piece, host, undefined, unitMask(0, this.#units))
+    else this.#set(table, piece, host, entry, this.#touched(piece))
     join(planned, { host: host + piece.from, bytes: piece.bytes })
   }
 
@@ -194,31 +228,50 @@ export class ClusterWriter {
     return entry.zero !== unitMask(0, this.#units)
   }
 
-  /** Whole clusters are compressed; of others, the whole is made first. */
-  async #planCompressed(table: DataView, pieces: readonly Piece[]): Promise<PlannedWrite[]> {
-    const { editor, layer, settle, compress } = this.#parts
-    const clusters: Bytes[] = []
-    for (const piece of pieces) {
-      if (piece.from === 0 && piece.to === this.#clusterBytes) clusters.push(piece.bytes)
-      else {
-        await settle()
-        clusters.push(await readMerged(layer, piece, 0, this.#clusterBytes))
-      }
-    }
-    const compressed = (await compress?.(clusters)) ?? []
+  /** Whole clusters are compressed already; of others, the whole is made first. */
+  async #planCompressed(table: DataView, pieces: readonly Piece[], ready: ReadyClusters): Promise<PlannedWrite[]> {
+    const { editor } = this.#parts
     const planned: PlannedWrite[] = []
-    for (const [at, piece] of pieces.entries()) {
+    const small = await this.#sideBySide(pieces, ready)
+    for (const piece of pieces) {
       const entry = readEntry(editor.format, table, piece.index)
-      const small = compressed[at]
-      const bytes = small ?? (clusters[at] as Bytes)
-      const host =
-        small === undefined ? (await editor.allocator.allocate(1)).offset : await editor.allocator.pack(small.length)
+      const { bytes, isCompressed } = small.get(piece.index) ?? { bytes: piece.bytes, isCompressed: false }
+      const host = isCompressed
+        ? await editor.allocator.pack(bytes.length)
+        : (await editor.allocator.allocate(1)).offset
       await this.#release(entry)
-      if (small === undefined) this.#set(table, piece, host, undefined, unitMask(0, this.#units))
-      else writeCompressedEntry(editor.format, table, piece.index, host, small.length)
+      if (isCompressed) writeCompressedEntry(editor.format, table, piece.index, host, bytes.length)
+      else this.#set(table, piece, host, undefined, unitMask(0, this.#units))
       join(planned, { host, bytes })
     }
     return planned
+  }
+
+  /** What is to be written for each piece; compressed clusters stand one behind the other in memory, as they will in the file. */
+  async #sideBySide(
+    pieces: readonly Piece[],
+    ready: ReadyClusters,
+  ): Promise<Map<number, { readonly bytes: Bytes; readonly isCompressed: boolean }>> {
+    const { layer, settle, compress } = this.#parts
+    const found = new Map<number, { bytes: Bytes; isCompressed: boolean }>()
+    for (const piece of pieces) {
+      let compressed = ready.get(piece.index)
+      let plain = piece.bytes
+      if (plain.length < this.#clusterBytes) {
+        await settle()
+        plain = await readMerged(layer, piece, 0, this.#clusterBytes)
+        compressed = (await compress?.([plain]))?.[0]
+      }
+      found.set(piece.index, { bytes: compressed ?? plain, isCompressed: compressed !== undefined })
+    }
+    const all = [...found.values()].filter(one => one.isCompressed)
+    const joined = new Uint8Array(all.reduce((sum, { bytes }) => sum + bytes.length, 0))
+    let at = 0
+    for (const one of all) {
+      joined.set(one.bytes, at)
+      one.bytes = joined.subarray(at, (at += one.bytes.length))
+    }
+    return found
   }
 
   /** Makes a whole cluster read as zeros. @param punch give its space back */
@@ -231,6 +284,21 @@ export class ClusterWriter {
     const keeps = !punch && entry.isOwn ? entry.host : undefined
     if (keeps === undefined) await this.#release(entry)
     writeEntry(format, table, index, { host: keeps, alloc: 0, zero: keeps !== undefined || showsBacking ? all : 0 })
+  }
+
+  /** Hides the backing file behind a whole cluster of zeros, even where there is none yet. */
+  async hideBacking(table: DataView, index: number): Promise<void> {
+    await this.zeroCluster(table, index, true, true)
+  }
+
+  /** Allocates clusters side by side for `count` entries that have none. @returns where they stand */
+  async preallocate(table: DataView, first: number, count: number): Promise<number> {
+    const { format, allocator } = this.#parts.editor
+    const { offset } = await allocator.allocate(count)
+    const all = unitMask(0, this.#units)
+    for (let index = 0; index < count; index++)
+      writeEntry(format, table, first + index, { host: offset + index * format.clusterBytes, alloc: all, zero: 0 })
+    return offset
   }
 
   /** Gives back all that a table refers to. */

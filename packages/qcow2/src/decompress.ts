@@ -45,19 +45,14 @@ const decodeZstdCluster = (codec: ZstdCodec, stored: Bytes, target: Bytes): void
     const frame = zstdFrameAt(stored, at)
     if (frame === undefined || (frame.contentBytes ?? 0) > target.length - filled || frame.maxBytes > MAX_FRAME_BYTES)
       throw corrupt('a compressed cluster does not decompress', { compression: 'zstd' })
-    if (!frame.isSkippable) {
-      const bytes = decodeFrame(codec, stored.subarray(at, frame.end), Math.min(frame.maxBytes, target.length - filled))
-      if (bytes.length > target.length - filled) throw corrupt('a compressed cluster decodes to more than a cluster')
-      target.set(bytes, filled)
-      filled += bytes.length
-    }
+    if (!frame.isSkippable) filled += decodeFrame(codec, stored.subarray(at, frame.end), target.subarray(filled))
     at = frame.end
   }
 }
 
-const decodeFrame = (codec: ZstdCodec, frame: Bytes, maxBytes: number): Bytes => {
+const decodeFrame = (codec: ZstdCodec, frame: Bytes, target: Bytes): number => {
   try {
-    return codec.decompress(frame, maxBytes)
+    return codec.decompress(frame, target)
   } catch (cause) {
     throw corrupt('a compressed cluster does not decompress', { compression: 'zstd' }, cause)
   }

@@ -43,7 +43,7 @@ export const readFeatureNames = (extensions: readonly HeaderExtension[]): Readon
 }
 
 /** A zero-terminated text of an image, fit to be printed: control characters of a hostile one must not reach a terminal. */
-export const printable = (bytes: Bytes): string => {
+const printable = (bytes: Bytes): string => {
   const end = bytes.indexOf(0)
   return Buffer.from(end === -1 ? bytes : bytes.subarray(0, end))
     .toString('utf8')

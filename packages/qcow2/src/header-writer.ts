@@ -35,7 +35,7 @@ const FEATURE_NAMES: readonly (readonly [number, number, string])[] = [
 ]
 
 /** The fixed fields of a header of version 3: they fit into one sector, which reaches the disk whole or not at all. */
-export const encodeFields = (header: Qcow2Header, backing: { offset: number; length: number }): Bytes => {
+const encodeFields = (header: Qcow2Header, backing: { offset: number; length: number }): Bytes => {
   const bytes = new Uint8Array(HEADER_BYTES)
   const view = viewOf(bytes)
   view.setUint32(AT.magic, MAGIC)

@@ -1,15 +1,18 @@
 /** An image that is being changed: its header, tables and clusters, and the order in which they reach the disk. @module */
 import { Allocator } from './allocator.ts'
-import { readL1 } from './cluster-map.ts'
+import { readL1, readTableBytes } from './cluster-map.ts'
 import { entryFormat } from './cluster-runs.ts'
 import type { EntryFormat } from './cluster-runs.ts'
-import { unsupported } from './format.ts'
+import { corrupt, unsupported } from './format.ts'
 import { encodeHeader } from './header-writer.ts'
 import type { Qcow2Header } from './header.ts'
 import { ImageTables } from './image-tables.ts'
 import type { WritableFile } from './random-file.ts'
 import { RefcountStore, readRefcountTable, refcountAt } from './refcounts.ts'
-import { readTableBytes } from './cluster-map.ts'
+import type { RefcountPlace } from './refcounts.ts'
+import { USE } from './reference-counts.ts'
+import type { ReferenceCounts } from './reference-counts.ts'
+import { ImageWalk } from './walk.ts'
 
 /**
  * The rules that make a crash at any moment harmless:
@@ -25,7 +28,7 @@ export class ImageEditor {
   readonly format: EntryFormat
   readonly allocator: Allocator
   readonly refcounts: RefcountStore
-  tables: ImageTables
+  readonly tables: ImageTables
   #header: Qcow2Header
   #isChanged = false
   #failure: unknown
@@ -45,6 +48,11 @@ export class ImageEditor {
 
   get header(): Qcow2Header {
     return this.#header
+  }
+
+  /** True from the first change to the end. */
+  get isChanged(): boolean {
+    return this.#isChanged
   }
 
   /** Rule 1. To be called before every change. */
@@ -71,6 +79,16 @@ export class ImageEditor {
     await this.file.flush()
   }
 
+  /** Makes room in the L1 table for a larger disk. The tables must have been saved. */
+  async growL1(entries: number): Promise<void> {
+    const old = this.#header.l1
+    if (entries <= old.entries) return
+    await this.persist()
+    await this.changeHeader({ l1: await this.tables.growL1(entries) })
+    const clusters = Math.ceil((old.entries * 8) / this.format.clusterBytes)
+    await this.allocator.release(old.offset, Math.max(1, clusters))
+  }
+
   /** Rule 2: makes all data and tables durable. */
   async persist(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
@@ -81,7 +99,6 @@ export class ImageEditor {
 
   /** Rule 4. */
   async finish(fields: Partial<Qcow2Header> = {}): Promise<void> {
-    if (!this.#isChanged || this.#failure !== undefined) return
     await this.persist()
     await this.refcounts.save()
     await this.allocator.trim()
@@ -115,9 +132,39 @@ export const openEditor = async (
       'run: qemu-img check -r all IMAGE, on a copy',
     )
   if (header.hasDataFile) throw unsupported('images with an external data file are not written')
+  if (header.isDirty) return (await recount(file, header, cacheBytes)).editor
   const table = await readRefcountTable(file, header.refcounts, header.clusterBytes)
   const end = Math.max(file.sizeBytes, await countedEnd(file, header, table))
-  return await assembleEditor(file, header, end, table, cacheBytes)
+  return await assembleEditor(file, header, end, { place: header.refcounts, table }, cacheBytes)
+}
+
+/**
+ * Opens an image whose refcounts cannot be trusted: they are counted from its tables and written to new places.
+ * The old ones stay where they are until the header points to the new ones.
+ *
+ * @throws GranaryError `GRANARY_CORRUPT` when there is more amiss than refcounts
+ */
+export const recount = async (
+  file: WritableFile,
+  header: Qcow2Header,
+  cacheBytes: number,
+): Promise<{ editor: ImageEditor; counts: ReferenceCounts }> => {
+  let isContent = true
+  const walk = new ImageWalk(file, header, ({ kind, message, offset }) => {
+    if (kind !== 'copied' && isContent)
+      throw corrupt(`the image is damaged, not only dirty: ${message} at ${offset}`, { kind, offset })
+  })
+  await walk.walkContent()
+  isContent = false
+  await walk.walkRefcounts()
+  let end = 0
+  for (const [cluster] of walk.counts.entries()) end = (cluster + 1) * header.clusterBytes
+  const nowhere = { offset: 0, clusters: 0, order: header.refcounts.order }
+  const editor = await assembleEditor(file, header, end, { place: nowhere, table: new Float64Array() }, cacheBytes)
+  await editor.begin()
+  for (const [cluster, count] of walk.counts.entries())
+    if (walk.counts.use(cluster) !== USE.refcounts) await editor.refcounts.set(cluster, count)
+  return { editor, counts: walk.counts }
 }
 
 /** End of the last cluster that has a refcount: an image may count clusters past the end of its file. */
@@ -133,17 +180,15 @@ const countedEnd = async (file: WritableFile, header: Qcow2Header, table: Float6
 }
 
 /** @param endBytes end of all that is in use */
-export const assembleEditor = async (
+const assembleEditor = async (
   file: WritableFile,
   header: Qcow2Header,
   endBytes: number,
-  refcountTable: Float64Array,
+  { place, table }: { readonly place: RefcountPlace; readonly table: Float64Array },
   cacheBytes: number,
 ): Promise<ImageEditor> => {
   const allocator = new Allocator(file, header.clusterBytes, endBytes)
-  const refcounts = new RefcountStore(file, header.clusterBytes, header.refcounts, refcountTable, clusters =>
-    allocator.append(clusters),
-  )
+  const refcounts = new RefcountStore(file, header.clusterBytes, place, table, clusters => allocator.append(clusters))
   allocator.refcounts = refcounts
   const l1 = { offset: header.l1.offset, bytes: await readL1(file, header.l1, false) }
   const tables = new ImageTables(file, entryFormat(header), allocator, l1, cacheBytes)

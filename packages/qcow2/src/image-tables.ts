@@ -4,7 +4,7 @@ import type { Allocator } from './allocator.ts'
 import { l2Offset, nextAllocated, readTableBytes } from './cluster-map.ts'
 import type { TableSource } from './cluster-map.ts'
 import type { EntryFormat } from './cluster-runs.ts'
-import { COPIED_HIGH, viewOf, writeU64 } from './format.ts'
+import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH_MASK, OFFSET_LOW_MASK, WORD, viewOf, writeU64 } from './format.ts'
 import type { WritableFile } from './random-file.ts'
 
 interface Table {
@@ -16,8 +16,8 @@ interface Table {
 const SECTOR_BYTES = 512
 
 export class ImageTables implements TableSource {
-  readonly l1: Bytes
-  readonly l1Offset: number
+  l1: Bytes
+  l1Offset: number
   readonly #file: WritableFile
   readonly #format: EntryFormat
   readonly #allocator: Allocator
@@ -57,6 +57,22 @@ export class ImageTables implements TableSource {
     return this.#tables.size >= this.#maxTables
   }
 
+  /**
+   * Moves the L1 table to a larger place, and makes it durable there. The header must point there next; the old place is
+   * given back after that.
+   */
+  async growL1(entries: number): Promise<{ readonly offset: number; readonly entries: number }> {
+    const bytes = new Uint8Array(entries * 8)
+    bytes.set(this.l1)
+    const { offset } = await this.#allocator.allocate(Math.ceil(bytes.length / this.#format.clusterBytes))
+    await this.#file.write(offset, bytes)
+    await this.#file.flush()
+    this.l1 = bytes
+    this.l1Offset = offset
+    this.#dirtyL1.clear()
+    return { offset, entries }
+  }
+
   /** The table of an L1 index, or undefined where there is none. */
   async get(index: number): Promise<DataView | undefined> {
     const known = this.#tables.get(index)
@@ -86,6 +102,15 @@ export class ImageTables implements TableSource {
     if (offset === 0) this.#tables.delete(index)
     else view.setUint32(index * 8, (view.getUint32(index * 8) | COPIED_HIGH) >>> 0)
     this.#dirtyL1.add(Math.floor((index * 8) / SECTOR_BYTES))
+  }
+
+  /** Sets the "copied" bits of a table and of the entry that points to it. @param isOwn tells whether a host offset has one reference */
+  async fixCopied(index: number, isOwn: (offset: number) => boolean): Promise<void> {
+    const l1 = viewOf(this.l1)
+    const table = await this.#load(index)
+    if (setCopied(l1, index * 8, isOwn)) this.#dirtyL1.add(Math.floor((index * 8) / SECTOR_BYTES))
+    for (let at = 0; at < table.bytes.length; at += this.#format.entryBytes)
+      if (setCopied(table.view, at, isOwn)) table.isDirty = true
   }
 
   async #load(index: number): Promise<Table> {
@@ -138,4 +163,16 @@ export class ImageTables implements TableSource {
     this.#dirtyL1.clear()
     await this.#file.flush()
   }
+}
+
+/** Sets or clears the "copied" bit of an entry; compressed ones never have it. @returns whether it has changed */
+const setCopied = (view: DataView, at: number, isOwn: (offset: number) => boolean): boolean => {
+  const high = view.getUint32(at)
+  const offset = (high & OFFSET_HIGH_MASK) * WORD + ((view.getUint32(at + 4) & OFFSET_LOW_MASK) >>> 0)
+  const isCompressed = (high & COMPRESSED_HIGH) !== 0
+  const bit = !isCompressed && offset !== 0 && isOwn(offset) ? COPIED_HIGH : 0
+  const fixed = ((high & ~COPIED_HIGH) | bit) >>> 0
+  if (fixed === high) return false
+  view.setUint32(at, fixed)
+  return true
 }

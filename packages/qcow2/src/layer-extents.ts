@@ -67,7 +67,7 @@ async function* unallocatedExtents(
 }
 
 /** Joins extents that say the same and touch, in the disk and in the file. */
-export async function* joined(extents: AsyncIterable<Extent>): AsyncGenerator<Extent, void, undefined> {
+async function* joined(extents: AsyncIterable<Extent>): AsyncGenerator<Extent, void, undefined> {
   let last: Extent | undefined
   for await (const extent of extents) {
     if (last === undefined) last = extent

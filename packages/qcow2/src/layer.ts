@@ -18,8 +18,25 @@ export interface Layer {
   readonly backing: DiskReader | undefined
   readonly isLenient: boolean
   readonly decompress: Decompressor
+  /** Whole compressed clusters side by side, where there are workers for it. */
+  readonly pooled?: ReadCompressed | undefined
   /** Whole clusters of which only a part was asked for. */
   readonly clusters: BoundedCache<Bytes>
+}
+
+/** A whole compressed cluster and where it goes. */
+export interface CompressedPiece {
+  readonly run: ClusterRun
+  readonly target: Bytes
+}
+
+/** Reads many whole compressed clusters at once. */
+export interface ReadCompressed {
+  /** True when so many clusters are better read this way. */
+  isWorthIt(count: number): boolean
+  /** Cuts what is to be read into groups, each for one call of `read`. */
+  group(pieces: readonly CompressedPiece[]): CompressedPiece[][]
+  read(pieces: readonly CompressedPiece[]): Promise<void>
 }
 
 /** Pieces of one read that are under way at once. */
@@ -28,11 +45,29 @@ const PIECES_IN_FLIGHT = 16
 /** Fills `target` with the content of the layer at `offset`. */
 export const readLayer = async (layer: Layer, offset: number, target: Bytes, signal?: AbortSignal): Promise<void> => {
   for await (const runs of layer.map.runs(offset, offset + target.length, signal)) {
-    await inParallel(runs, PIECES_IN_FLIGHT, async run => {
+    const targetOf = (run: ClusterRun): Bytes => target.subarray(run.offset - offset, run.offset - offset + run.length)
+    const tasks = planReads(layer, runs, targetOf, signal)
+    await inParallel(tasks, PIECES_IN_FLIGHT, async task => {
       signal?.throwIfAborted()
-      await readRun(layer, run, target.subarray(run.offset - offset, run.offset - offset + run.length), signal)
+      await task()
     })
   }
+}
+
+const planReads = (
+  layer: Layer,
+  runs: readonly ClusterRun[],
+  targetOf: (run: ClusterRun) => Bytes,
+  signal: AbortSignal | undefined,
+): (() => Promise<void>)[] => {
+  const { pooled, clusterBytes } = layer
+  const isWhole = (run: ClusterRun): boolean => run.kind === 'compressed' && run.length === clusterBytes
+  const isPooled = pooled?.isWorthIt(runs.filter(isWhole).length) === true
+  const single = isPooled ? runs.filter(run => !isWhole(run)) : runs
+  const tasks = single.map(run => () => readRun(layer, run, targetOf(run), signal))
+  if (!isPooled) return tasks
+  const pieces = runs.filter(isWhole).map(run => ({ run, target: targetOf(run) }))
+  return [...pooled.group(pieces).map(group => () => pooled.read(group)), ...tasks]
 }
 
 const readRun = async (layer: Layer, run: ClusterRun, target: Bytes, signal?: AbortSignal): Promise<void> => {
@@ -95,21 +130,28 @@ const readCompressed = async (layer: Layer, run: ClusterRun, target: Bytes): Pro
 }
 
 const decompressRun = async ({ imageFile, decompress }: Layer, run: ClusterRun, target: Bytes): Promise<void> => {
-  const host = run.host as number
-  // The last sector may be cut by the end of the file: other writers do not fill it.
-  const stored = Math.min(run.storedBytes, imageFile.sizeBytes - host)
-  if (stored <= 0)
-    throw corrupt(`the compressed cluster of guest offset ${run.offset} is past the end of the file`, {
-      offset: run.offset,
-      host,
-    })
-  const bytes = new Uint8Array(stored)
-  await imageFile.read(host, bytes)
+  const bytes = new Uint8Array(storedLength(imageFile, run))
+  await imageFile.read(run.host as number, bytes)
   decompress(bytes, target)
 }
 
+/**
+ * Bytes of a compressed cluster that are in the file: its last sector may be cut, other writers do not fill it.
+ *
+ * @throws GranaryError `GRANARY_CORRUPT` when there are none
+ */
+export const storedLength = (file: RandomFile, run: ClusterRun): number => {
+  const host = run.host as number
+  const stored = Math.min(run.storedBytes, file.sizeBytes - host)
+  if (stored > 0) return stored
+  throw corrupt(`the compressed cluster of guest offset ${run.offset} is past the end of the file`, {
+    offset: run.offset,
+    host,
+  })
+}
+
 /** Runs `action` for every item, at most `limit` at once. After a failure no new one starts. */
-export const inParallel = async <Item>(
+const inParallel = async <Item>(
   items: readonly Item[],
   limit: number,
   action: (item: Item) => Promise<void>,

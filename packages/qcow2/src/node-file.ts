@@ -51,7 +51,7 @@ const writeWhole = async (handle: FileHandle, offset: number, bytes: Uint8Array)
 }
 
 /** An opened regular file. The file is closed with the disk that is opened over it. */
-export const fileFromHandle = async (handle: FileHandle): Promise<WritableFile> => {
+const fileFromHandle = async (handle: FileHandle): Promise<WritableFile> => {
   const stats = await handle.stat({ bigint: true })
   let size = Number(stats.size)
   let isOpen = true

@@ -1,12 +1,15 @@
 /** Opens an image to be written. @module */
 import type { DiskReader } from '@granary/core'
+import { loadBitmaps } from './bitmap-keeper.ts'
 import type { CompressClusters } from './cluster-writer.ts'
+import type { CodecPool } from './codec-pool.ts'
 import { compressorFor } from './compress.ts'
 import { decompressorFor } from './decompress.ts'
 import { readHeader } from './header.ts'
 import { openEditor } from './image-editor.ts'
-import { DEFAULT_CACHE_BYTES, openBacking, refuseEncrypted } from './open.ts'
+import { DEFAULT_CACHE_BYTES, openBacking, poolFor, refuseEncrypted } from './open.ts'
 import type { OpenQcow2Options } from './open.ts'
+import { pooledCompressor, pooledReader } from './pooled-codec.ts'
 import type { WritableFile } from './random-file.ts'
 import { extendChain } from './references.ts'
 import { ImageWriter, writerDisk } from './writer.ts'
@@ -14,7 +17,7 @@ import type { Qcow2Writer, WriterParts } from './writer.ts'
 
 export interface OpenQcow2WriterOptions extends Pick<
   OpenQcow2Options,
-  'resolve' | 'location' | 'cacheBytes' | 'zstd' | 'backingDisk'
+  'resolve' | 'location' | 'cacheBytes' | 'zstd' | 'workers' | 'backingDisk'
 > {
   /** Compress what is written, cluster by cluster: 1..9 with zlib, 1..19 with zstd. @default off */
   readonly compressionLevel?: number
@@ -38,21 +41,25 @@ export const openImageWriter = async (
   options: OpenQcow2WriterOptions,
 ): Promise<{ writer: ImageWriter; parts: WriterParts }> => {
   let backing: DiskReader | undefined
+  const pool = poolFor(options)
   const close = async (): Promise<void> => {
+    await pool.close()
     await backing?.[Symbol.asyncDispose]()
     await file[Symbol.asyncDispose]?.()
   }
   try {
     const header = await readHeader(file)
     refuseEncrypted(header)
-    backing = await openBacking(header, options, extendChain({ depth: 0, identities: [] }, file))
+    backing = await openBacking(header, options, extendChain({ depth: 0, identities: [], pool }, file))
     const cacheBytes = options.cacheBytes ?? DEFAULT_CACHE_BYTES
     const parts: WriterParts = {
       editor: await openEditor(file, header, { cacheBytes }),
       backing,
       decompress: await decompressorFor(header.compression, options.zstd),
-      compress: await compressor(header.compression, options),
+      pooled: pooledReader(pool, file, header.compression, header.clusterBytes),
+      compress: await compressor(header.compression, pool, options),
       cacheBytes,
+      bitmaps: await loadBitmaps(file, header),
       close,
     }
     return { writer: new ImageWriter(parts), parts }
@@ -64,9 +71,11 @@ export const openImageWriter = async (
 
 const compressor = async (
   compression: 'zlib' | 'zstd',
+  pool: CodecPool,
   { compressionLevel, zstd }: OpenQcow2WriterOptions,
 ): Promise<CompressClusters | undefined> => {
   if (compressionLevel === undefined) return undefined
   const compress = await compressorFor(compression, compressionLevel, zstd)
+  if (pool.size > 0) return pooledCompressor(pool, compression, compressionLevel, compress)
   return async clusters => clusters.map(compress)
 }

@@ -1,6 +1,8 @@
 /** Opens an image, with the files it names where the caller allows them, as a disk. @module */
 import { GranaryError, checkRange } from '@granary/core'
 import type { DiskReader, ExtentOptions } from '@granary/core'
+import { CodecPool, defaultWorkers } from './codec-pool.ts'
+import { pooledReader } from './pooled-codec.ts'
 import { bitmapRanges, readBitmaps } from './bitmaps.ts'
 import type { DirtyRange, Qcow2Bitmap } from './bitmaps.ts'
 import { BoundedCache } from './bounded-cache.ts'
@@ -40,7 +42,9 @@ export interface OpenQcow2Options {
   readonly snapshot?: string
   /** The bitmap that `extents()` takes `dirty` from. */
   readonly bitmap?: string
-  /** @default the best on this machine */
+  /** Threads that decompress, started when there is enough to do; 0: none. @default as many as processors, at most 4 */
+  readonly workers?: number
+  /** Used instead of what is best on this machine, and then without workers. */
   readonly zstd?: ZstdCodec
 }
 
@@ -75,7 +79,10 @@ export const DEFAULT_CACHE_BYTES = 8 * 1024 * 1024
  *   features that are not known, or names files that may not be opened; `GRANARY_LIMIT` when it is too large
  */
 export const openQcow2 = async (file: RandomFile, options: OpenQcow2Options = {}): Promise<Qcow2Disk> =>
-  await openInChain(file, options, { depth: 0, identities: [] })
+  await openInChain(file, options, { depth: 0, identities: [], pool: poolFor(options) })
+
+export const poolFor = ({ workers = defaultWorkers(), zstd }: Pick<OpenQcow2Options, 'workers' | 'zstd'>): CodecPool =>
+  new CodecPool(zstd === undefined ? workers : 0)
 
 /** Opens an image in a file of the file system. @throws GranaryError as `openQcow2`, and `GRANARY_NOT_FOUND`, `GRANARY_PERMISSION`, `GRANARY_IO` */
 export const openQcow2File = async (path: string, options: OpenQcow2Options = {}): Promise<Qcow2Disk> =>
@@ -84,6 +91,7 @@ export const openQcow2File = async (path: string, options: OpenQcow2Options = {}
 const openInChain = async (file: RandomFile, options: OpenQcow2Options, chain: Chain): Promise<Qcow2Disk> => {
   const opened: { [Symbol.asyncDispose]?(): PromiseLike<void> }[] = [file]
   const close = async (): Promise<void> => {
+    if (chain.depth === 0) await chain.pool.close()
     for (const one of opened.splice(0).reverse()) await one[Symbol.asyncDispose]?.()
   }
   try {
@@ -104,6 +112,7 @@ const openInChain = async (file: RandomFile, options: OpenQcow2Options, chain: C
       decompress,
       isLenient,
       cacheBytes: cacheBytes(options, chain),
+      pool: chain.pool,
     }
     return await imageDisk(image, options, close)
   } catch (error) {
@@ -163,6 +172,7 @@ interface Image {
   readonly decompress: Decompressor
   readonly isLenient: boolean
   readonly cacheBytes: number
+  readonly pool: CodecPool
 }
 
 const imageDisk = async (image: Image, options: OpenQcow2Options, close: () => Promise<void>): Promise<Qcow2Disk> => {
@@ -205,7 +215,7 @@ const notFound = (kind: 'snapshot' | 'bitmap', name: string): GranaryError =>
   })
 
 const openLayer = async (image: Image, l1: TablePlace, sizeBytes: number): Promise<Layer> => {
-  const { header, file, dataFile, backing, decompress, isLenient, cacheBytes } = image
+  const { header, file, dataFile, backing, decompress, isLenient, cacheBytes, pool } = image
   const entries = Math.min(l1.entries, l1EntriesFor(sizeBytes, header.clusterBits, header.hasExtendedL2))
   const format = entryFormat(header)
   const table = await readL1(file, { offset: l1.offset, entries }, isLenient)
@@ -216,6 +226,7 @@ const openLayer = async (image: Image, l1: TablePlace, sizeBytes: number): Promi
     dataFile,
     backing,
     decompress,
+    pooled: pooledReader(pool, file, header.compression, header.clusterBytes),
     isLenient,
     map: new ClusterMap(format, fileTables(file, format, table, { isLenient, cacheBytes })),
     clusters: new BoundedCache(cacheBytes, header.clusterBytes),

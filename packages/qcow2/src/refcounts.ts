@@ -24,7 +24,7 @@ export const refcountAt = (block: Bytes, index: number, order: number): number =
   return order === 5 ? view.getUint32(index * 4) : readU64(view, index * 8)
 }
 
-export const setRefcountAt = (block: Bytes, index: number, order: number, value: number): void => {
+const setRefcountAt = (block: Bytes, index: number, order: number, value: number): void => {
   const view = viewOf(block)
   if (order < 3) {
     const bits = 1 << order
@@ -38,7 +38,7 @@ export const setRefcountAt = (block: Bytes, index: number, order: number, value:
 }
 
 /** Most that a refcount can be. */
-export const maxRefcount = (order: number): number => (order === 6 ? Number.MAX_SAFE_INTEGER : 2 ** (2 ** order) - 1)
+const maxRefcount = (order: number): number => (order === 6 ? Number.MAX_SAFE_INTEGER : 2 ** (2 ** order) - 1)
 
 /** Reads the refcount table: host offsets of refcount blocks, 0 where there is none. */
 export const readRefcountTable = async (

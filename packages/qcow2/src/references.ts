@@ -1,5 +1,6 @@
 /** Consent: the files an image names are only ever opened by the caller's say-so. @module */
 import type { DiskReader } from '@granary/core'
+import type { CodecPool } from './codec-pool.ts'
 import { corrupt, overLimit, unsupported } from './format.ts'
 import { rawDisk } from './raw-disk.ts'
 import type { RandomFile } from './random-file.ts'
@@ -46,6 +47,8 @@ export interface Chain {
   readonly depth: number
   /** Device and inode of each: names would not show a loop over links. */
   readonly identities: readonly string[]
+  /** Shared by all images of the chain. */
+  readonly pool: CodecPool
 }
 
 /** @throws GranaryError `GRANARY_CORRUPT` for a loop, `GRANARY_LIMIT` for a chain that is too long */
@@ -54,7 +57,7 @@ export const extendChain = (chain: Chain, file: RandomFile): Chain => {
   if (file.identity === undefined) return { ...chain, depth: chain.depth + 1 }
   if (chain.identities.includes(file.identity))
     throw corrupt('the chain of backing files is a loop', { depth: chain.depth })
-  return { depth: chain.depth + 1, identities: [...chain.identities, file.identity] }
+  return { ...chain, depth: chain.depth + 1, identities: [...chain.identities, file.identity] }
 }
 
 /** Opens the data file of an image. */

@@ -27,6 +27,8 @@ export interface Qcow2Snapshot {
 export interface SnapshotEntry {
   readonly snapshot: Qcow2Snapshot
   readonly l1: TablePlace
+  /** Where the entry ends, bytes from the start of the table. */
+  readonly endBytes: number
 }
 
 /** Field offsets of an entry, bytes. */
@@ -66,13 +68,16 @@ export const readSnapshots = async (file: RandomFile, header: Qcow2Header): Prom
       if (window.length > 0) await file.read(at, window)
     }
     const { entry, lengthBytes } = readEntry(window.subarray(at - windowAt), header)
-    entries.push(entry)
     at += Math.ceil(lengthBytes / 8) * 8
+    entries.push({ ...entry, endBytes: at - header.snapshots.offset })
   }
   return entries
 }
 
-const readEntry = (bytes: Bytes, header: Qcow2Header): { entry: SnapshotEntry; lengthBytes: number } => {
+const readEntry = (
+  bytes: Bytes,
+  header: Qcow2Header,
+): { entry: Omit<SnapshotEntry, 'endBytes'>; lengthBytes: number } => {
   if (bytes.length < AT.end) throw corrupt('the snapshot table reaches past the end of the file')
   const view = viewOf(bytes)
   const extraLength = view.getUint32(AT.extraLength)

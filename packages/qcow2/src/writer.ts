@@ -1,6 +1,7 @@
 /** An image as a disk that can be written at random, and read meanwhile. @module */
 import { checkRange } from '@granary/core'
 import type { AbortOptions, Bytes, DiskReader, DiskWriter, ZeroOptions } from '@granary/core'
+import type { BitmapKeeper, NewBitmap } from './bitmap-keeper.ts'
 import { BoundedCache } from './bounded-cache.ts'
 import { ClusterMap } from './cluster-map.ts'
 import { ClusterWriter } from './cluster-writer.ts'
@@ -11,23 +12,27 @@ import { infoOf } from './info.ts'
 import type { Qcow2Info } from './info.ts'
 import { layerExtents } from './layer-extents.ts'
 import { readLayer } from './layer.ts'
-import type { Layer } from './layer.ts'
+import type { Layer, ReadCompressed } from './layer.ts'
 
 /** A qcow2 image as a disk that can be written at random, and read meanwhile. */
 export interface Qcow2Writer extends DiskWriter, DiskReader {
   info(): Qcow2Info
+  /**
+   * Adds a persistent dirty bitmap, or replaces the one of that name. It is written when the disk is closed.
+   *
+   * @throws GranaryError `GRANARY_INVALID_ARGUMENT` for a granularity that is no power of two from 512 to 2 GiB
+   */
+  addBitmap(bitmap: NewBitmap): Promise<void>
 }
 
 export interface WriterParts {
   readonly editor: ImageEditor
   readonly backing: DiskReader | undefined
   readonly decompress: Decompressor
+  readonly pooled: ReadCompressed | undefined
   readonly compress: CompressClusters | undefined
   readonly cacheBytes: number
-  /** Called for every range before it changes. */
-  readonly onChange?: (offset: number, length: number) => void
-  /** Runs when all is written, before the dirty flag goes; gives the header fields that change with it. */
-  readonly onFinish?: () => Promise<Parameters<ImageEditor['finish']>[0]>
+  readonly bitmaps: BitmapKeeper
   readonly close: () => Promise<void>
 }
 
@@ -39,24 +44,26 @@ export class ImageWriter {
   readonly editor: ImageEditor
   readonly layer: Layer
   readonly clusters: ClusterWriter
-  readonly #parts: WriterParts
+  readonly bitmaps: BitmapKeeper
   readonly #tableSpan: number
   readonly #inFlight = new Set<Promise<void>>()
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(parts: WriterParts) {
-    const { editor, backing, decompress, compress, cacheBytes } = parts
+  /** @param sizeBytes larger than the image says while it is made larger */
+  constructor(parts: WriterParts, sizeBytes = parts.editor.header.sizeBytes) {
+    const { editor, backing, decompress, pooled, compress, cacheBytes } = parts
     const { clusterBytes, entryBytes } = editor.format
-    this.#parts = parts
+    this.bitmaps = parts.bitmaps
     this.editor = editor
     this.#tableSpan = (clusterBytes / entryBytes) * clusterBytes
     this.layer = {
-      sizeBytes: editor.header.sizeBytes,
+      sizeBytes,
       clusterBytes,
       imageFile: editor.file,
       dataFile: editor.file,
       backing,
       decompress,
+      pooled,
       isLenient: false,
       map: new ClusterMap(editor.format, editor.tables),
       clusters: new BoundedCache(cacheBytes, clusterBytes),
@@ -88,9 +95,19 @@ export class ImageWriter {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
   }
 
-  /** Makes room for one more table. */
-  async #prepare(): Promise<void> {
+  /** To be called before every change. */
+  async begin(): Promise<void> {
+    if (!this.editor.isChanged) await this.bitmaps.markInUse(this.editor.file)
     await this.editor.begin()
+  }
+
+  async #prepare(): Promise<void> {
+    await this.begin()
+    await this.makeRoom()
+  }
+
+  /** Makes room for one more table. */
+  async makeRoom(): Promise<void> {
     if (!this.editor.tables.isFull) return
     await this.#settle()
     await this.editor.persist()
@@ -98,7 +115,7 @@ export class ImageWriter {
   }
 
   async write(offset: number, bytes: Bytes, { signal }: AbortOptions = {}): Promise<void> {
-    this.#parts.onChange?.(offset, bytes.length)
+    this.bitmaps.mark(offset, bytes.length)
     const started: Promise<void>[] = []
     for (let at = offset; at < offset + bytes.length;) {
       signal?.throwIfAborted()
@@ -106,9 +123,10 @@ export class ImageWriter {
       const next = Math.min((index + 1) * this.#tableSpan, offset + bytes.length)
       const part = bytes.subarray(at - offset, next - offset)
       const from = at
+      const ready = await this.clusters.compress(index * this.#tableSpan, from, part)
       await this.exclusive(async () => {
         await this.#prepare()
-        const planned = await this.clusters.plan(index, index * this.#tableSpan, from, part)
+        const planned = await this.clusters.plan(index, index * this.#tableSpan, from, part, ready)
         for (const { host, bytes } of planned) started.push(this.#start(this.editor.file.write(host, bytes)))
       })
       at = next
@@ -122,13 +140,13 @@ export class ImageWriter {
       throw error
     })
     this.#inFlight.add(tracked)
-    const done = (): void => void this.#inFlight.delete(tracked)
-    tracked.then(done, done)
+    const forget = (): void => void this.#inFlight.delete(tracked)
+    tracked.then(forget, forget)
     return tracked
   }
 
   async zero(offset: number, length: number, { punch = false, signal }: ZeroOptions = {}): Promise<void> {
-    this.#parts.onChange?.(offset, length)
+    this.bitmaps.mark(offset, length)
     const { clusterBytes } = this.editor.format
     const end = offset + length
     const first = Math.ceil(offset / clusterBytes) * clusterBytes
@@ -153,7 +171,6 @@ export class ImageWriter {
   }
 
   async #zeroClusters(first: number, last: number, punch: boolean, signal: AbortSignal | undefined): Promise<void> {
-    const { clusterBytes } = this.editor.format
     const backingBytes = this.layer.backing?.sizeBytes ?? 0
     for (let at = first; at < last;) {
       signal?.throwIfAborted()
@@ -164,18 +181,44 @@ export class ImageWriter {
       const allocated = this.editor.tables.nextAllocated(index)
       if (allocated > index && from >= backingBytes) at = Math.min(allocated * this.#tableSpan, last)
       else {
-        await this.exclusive(async () => {
-          await this.#prepare()
-          await this.#settle()
-          const table = await this.editor.tables.change(index)
-          for (let cluster = from; cluster < next; cluster += clusterBytes) {
-            const inTable = (cluster - index * this.#tableSpan) / clusterBytes
-            await this.clusters.zeroCluster(table, inTable, cluster < backingBytes, punch)
-          }
-        })
+        await this.exclusive(() =>
+          this.#eachCluster(from, next, (table, inTable, offset) =>
+            this.clusters.zeroCluster(table, inTable, offset < backingBytes, punch),
+          ),
+        )
         at = next
       }
     }
+  }
+
+  /** Changes whole clusters of `[first, last)`, a table at a time. */
+  async #eachCluster(
+    first: number,
+    last: number,
+    change: (table: DataView, index: number, offset: number) => Promise<void>,
+  ): Promise<void> {
+    const { clusterBytes } = this.editor.format
+    await this.#prepare()
+    await this.#settle()
+    const index = Math.floor(first / this.#tableSpan)
+    const table = await this.editor.tables.change(index)
+    for (let at = first; at < last; at += clusterBytes)
+      await change(table, (at - index * this.#tableSpan) / clusterBytes, at)
+  }
+
+  /** Hides the backing file behind the zeros of one cluster. */
+  async hideBacking(offset: number): Promise<void> {
+    const { clusterBytes } = this.editor.format
+    await this.exclusive(() =>
+      this.#eachCluster(offset, offset + clusterBytes, (table, index) => this.clusters.hideBacking(table, index)),
+    )
+  }
+
+  /** Gives back the clusters of `[first, last)`, which lie in one table and behind the end of the disk. */
+  async drop(first: number, last: number): Promise<void> {
+    await this.exclusive(() =>
+      this.#eachCluster(first, last, (table, index) => this.clusters.zeroCluster(table, index, false, true)),
+    )
   }
 
   async flush(): Promise<void> {
@@ -188,8 +231,8 @@ export class ImageWriter {
   async finish(): Promise<void> {
     await this.exclusive(async () => {
       await this.#settle()
-      const fields = this.editor.failure === undefined ? await this.#parts.onFinish?.() : undefined
-      await this.editor.finish(fields)
+      if (this.editor.failure !== undefined || !this.editor.isChanged) return
+      await this.editor.finish(await this.bitmaps.save(this.editor))
     })
   }
 }
@@ -211,6 +254,11 @@ export const writerDisk = (writer: ImageWriter, { backing, close }: WriterParts)
     blockBytes: BLOCK_BYTES,
     readsZero: backing === undefined && editor.tables.nextAllocated(0) === Infinity,
     info: () => infoOf(editor.header),
+    addBitmap: bitmap =>
+      writer.exclusive(async () => {
+        await writer.begin()
+        writer.bitmaps.add(bitmap)
+      }),
     async read(offset, target, { signal } = {}) {
       signal?.throwIfAborted()
       checkRange(offset, target.length, sizeBytes)

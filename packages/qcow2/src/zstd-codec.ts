@@ -1,18 +1,21 @@
 /**
  * zstd, from the best part there is: `node:zlib` (Node 22.15 and later), a native addon that npm brings
- * prebuilt, or WebAssembly. All three give and take whole frames.
+ * prebuilt, or WebAssembly.
  *
  * @see docs/decisions/0030-qcow2-zstd.md
  * @module
  */
 import zlib from 'node:zlib'
+import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
+import { wasmZstdCodec } from './zstd-wasm.ts'
 
-/** A zstd implementation. Throws anything at all when the bytes are not one whole frame. */
+/** A zstd implementation. Throws anything at all when the bytes are not one whole frame, or the target is too small. */
 export interface ZstdCodec {
   readonly name: string
-  /** Decodes one frame. What it allocates is bounded by its caller, who knows how much the frame can decode to. */
-  decompress(frame: Bytes, maxBytes: number): Bytes
+  /** Decodes one frame. @returns bytes written to `target` */
+  decompress(frame: Bytes, target: Bytes): number
+  /** Makes one frame. */
   compress(bytes: Bytes, level: number): Bytes
 }
 
@@ -25,24 +28,32 @@ interface NodeZstd {
 /** ZSTD_c_compressionLevel of zstd.h. */
 const COMPRESSION_LEVEL = 100
 
+const copyInto = (target: Bytes, bytes: Bytes): number => {
+  if (bytes.length > target.length) throw new GranaryError('GRANARY_CORRUPT', 'zstd: a frame holds more than it should')
+  target.set(bytes)
+  return bytes.length
+}
+
 const nodeCodec = (): ZstdCodec | undefined => {
   const { zstdDecompressSync, zstdCompressSync } = zlib as NodeZstd
   if (zstdDecompressSync === undefined || zstdCompressSync === undefined) return undefined
   return {
     name: 'node:zlib',
-    decompress: (frame, maxBytes) => zstdDecompressSync(frame, { maxOutputLength: Math.max(1, maxBytes) }),
+    decompress: (frame, target) =>
+      copyInto(target, zstdDecompressSync(frame, { maxOutputLength: Math.max(1, target.length) })),
     compress: (bytes, level) => zstdCompressSync(bytes, { params: { [COMPRESSION_LEVEL]: level } }),
   }
 }
 
-const nativeCodec = async (): Promise<ZstdCodec | undefined> => {
+/** The native addon, or undefined where npm has no prebuilt file for the platform. What it allocates is bounded by its caller. */
+export const nativeZstdCodec = async (): Promise<ZstdCodec | undefined> => {
   try {
     const { Decoder, Encoder } = await import('@toondepauw/node-zstd')
     const decoder = new Decoder()
     const encoders = new Map<number, InstanceType<typeof Encoder>>()
     return {
       name: 'native',
-      decompress: frame => decoder.decodeSync(asBuffer(frame)),
+      decompress: (frame, target) => copyInto(target, decoder.decodeSync(asBuffer(frame))),
       compress: (bytes, level) => {
         const encoder = encoders.get(level) ?? new Encoder(level)
         encoders.set(level, encoder)
@@ -50,26 +61,15 @@ const nativeCodec = async (): Promise<ZstdCodec | undefined> => {
       },
     }
   } catch {
-    return undefined // No prebuilt file for this platform: WebAssembly does the work.
+    return undefined
   }
 }
 
 const asBuffer = (bytes: Bytes): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** The implementation in WebAssembly, for platforms without a prebuilt one. */
-export const wasmZstdCodec = async (): Promise<ZstdCodec> => {
-  const { default: wasm } = await import('@bokuweb/zstd-wasm')
-  await wasm.init()
-  return {
-    name: 'wasm',
-    decompress: (frame, maxBytes) => wasm.decompress(frame, { defaultHeapSize: Math.max(1, maxBytes) }),
-    compress: (bytes, level) => wasm.compress(bytes, level),
-  }
-}
-
 let chosen: Promise<ZstdCodec> | undefined
 
-/** The best implementation on this machine, chosen once. */
+/** The fastest implementation on this machine, chosen once. */
 export const defaultZstdCodec = (): Promise<ZstdCodec> => (chosen ??= choose())
 
-const choose = async (): Promise<ZstdCodec> => nodeCodec() ?? (await nativeCodec()) ?? (await wasmZstdCodec())
+const choose = async (): Promise<ZstdCodec> => nodeCodec() ?? (await nativeZstdCodec()) ?? (await wasmZstdCodec())

@@ -1,11 +1,12 @@
 /** The images with known content of `../shared/qcow2`, unpacked for one test file. @module */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import type { DiskReader } from '@granary/core'
-import { sharedPath } from '@granary/testing'
+import { projectPath, sharedPath } from '@granary/testing'
 import { openFileToRead } from '../src/index.ts'
 import type { QemuMapEntry, ResolveReference } from '../src/index.ts'
 
@@ -32,10 +33,26 @@ export interface CaseFolder {
   remove(): void
 }
 
+/** All of them, from `../shared`. */
 export const unpackCases = (): CaseFolder => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-qcow2-'))
   execFileSync('tar', ['--zstd', '-xf', archive as string, '-C', folder])
-  const path = (...parts: readonly string[]): string => join(folder, 'cases', ...parts)
+  return caseFolder(folder, join(folder, 'cases'))
+}
+
+/** The smallest of them, which are part of this package. */
+export const unpackFixtures = (): CaseFolder => {
+  const folder = mkdtempSync(join(tmpdir(), 'granary-qcow2-'))
+  cpSync(projectPath('packages', 'qcow2', 'test', 'fixtures'), folder, { recursive: true })
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.gz'))
+      writeFileSync(join(folder, name.slice(0, -3)), gunzipSync(readFileSync(join(folder, name))))
+  }
+  return caseFolder(folder, folder)
+}
+
+const caseFolder = (folder: string, root: string): CaseFolder => {
+  const path = (...parts: readonly string[]): string => join(root, ...parts)
   const json = <Value>(name: string, file: string): Value => JSON.parse(readFileSync(path(name, file), 'utf8')) as Value
   return {
     cases: readFileSync(path('INDEX.jsonl'), 'utf8')

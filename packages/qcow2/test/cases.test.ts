@@ -3,9 +3,16 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { isGranaryError } from '@granary/core'
 import type { DiskReader } from '@granary/core'
-import { filesInFolder, mapLikeQemuImg, openFileToRead, openQcow2File, readQcow2Info } from '../src/index.ts'
+import {
+  checkQcow2,
+  filesInFolder,
+  mapLikeQemuImg,
+  openFileToRead,
+  openQcow2File,
+  readQcow2Info,
+} from '../src/index.ts'
 import type { OpenQcow2Options, QemuMapEntry } from '../src/index.ts'
-import { collect, inFolderOf, noCases, sha256Of, unpackCases } from './case-folder.ts'
+import { collect, inFolderOf, noCases, sha256Of, unpackCases, unpackFixtures } from './case-folder.ts'
 import type { Case, CaseFolder } from './case-folder.ts'
 
 /** QEMU reads these as zeros without a word: damage, unless leniency is asked for. */
@@ -18,6 +25,20 @@ const BY_CALLBACK: Readonly<Record<string, Readonly<Record<string, string>>>> = 
 
 const openCase = async (folder: CaseFolder, one: Case, options: OpenQcow2Options = {}) =>
   await openQcow2File(folder.path(one.case, one.open), { resolve: filesInFolder([folder.path(one.case)]), ...options })
+
+/** What `qemu-img check` ends with: 1 cannot be opened, 2 corrupt, 3 leaks. Two it opens no better than we do, for other reasons. */
+const agreesOnCheck = async (t: Test, folder: CaseFolder, one: Case): Promise<void> => {
+  const file = await openFileToRead(folder.path(one.case, one.open))
+  const found = await checkQcow2(file).then(
+    ({ corruptions, leaks }) => (corruptions > 0 ? 2 : leaks > 0 ? 3 : 0),
+    (error: unknown) => (isGranaryError(error) ? 1 : String(error)),
+  )
+  t.equal(found, one.check_exit, `check of ${one.case}`)
+  await file[Symbol.asyncDispose]?.()
+}
+
+/** QEMU needs a key, or the backing file, before it looks at the structure. */
+const NOT_COMPARED = new Set(['bad-crypt1', 'chain-missing'])
 
 const reads = async (t: Test, folder: CaseFolder, one: Case, options: OpenQcow2Options = {}): Promise<void> => {
   const disk = await openCase(folder, one, options)
@@ -107,10 +128,10 @@ const readsBitmaps = async (t: Test, folder: CaseFolder, name: string): Promise<
   }
 }
 
-t.test('images with known content', { skip: noCases }, async t => {
-  const folder = unpackCases()
+const allOf = async (t: Test, folder: CaseFolder): Promise<void> => {
   t.teardown(() => folder.remove())
   for (const one of folder.cases) {
+    if (one.check_exit !== null && !NOT_COMPARED.has(one.case)) await agreesOnCheck(t, folder, one)
     if (one.guest_sha256 === null) {
       if (one.virtual_size === null || one.err !== null)
         await t.test(`${one.case}: refused`, t => refused(t, folder, one))
@@ -123,9 +144,9 @@ t.test('images with known content', { skip: noCases }, async t => {
       await t.test(`${one.case}: read when the caller resolves it`, t => reads(t, folder, one, { resolve }))
     } else await t.test(`${one.case}: read`, t => reads(t, folder, one))
   }
-  t.ok(folder.cases.length > 100)
+  const has = (name: string): boolean => folder.cases.some(one => one.case === name)
 
-  for (const name of ['snapshots', 'snapshots-resized'])
+  for (const name of ['snapshots', 'snapshots-resized'].filter(has))
     await t.test(`${name}: as disks`, t => readsSnapshots(t, folder, name))
   for (const name of ['bitmaps', 'bitmaps-512']) await t.test(`${name}: as extents`, t => readsBitmaps(t, folder, name))
 
@@ -147,11 +168,19 @@ t.test('images with known content', { skip: noCases }, async t => {
     await disk[Symbol.asyncDispose]()
   })
 
-  await t.test('luks: described, not read', async t => {
-    const path = folder.path('luks', 'i.qcow2')
-    const file = await openFileToRead(path)
-    t.equal((await readQcow2Info(file)).encryption, 'luks')
-    await file[Symbol.asyncDispose]?.()
-    await t.rejects(openQcow2File(path), { code: 'GRANARY_UNSUPPORTED', detail: { encryption: 'luks' } })
-  })
+  if (has('luks'))
+    await t.test('luks: described, not read', async t => {
+      const path = folder.path('luks', 'i.qcow2')
+      const file = await openFileToRead(path)
+      t.equal((await readQcow2Info(file)).encryption, 'luks')
+      await file[Symbol.asyncDispose]?.()
+      await t.rejects(openQcow2File(path), { code: 'GRANARY_UNSUPPORTED', detail: { encryption: 'luks' } })
+    })
+}
+
+t.test('the smallest images with known content', async t => await allOf(t, unpackFixtures()))
+t.test('all images with known content', { skip: noCases }, async t => {
+  const folder = unpackCases()
+  await allOf(t, folder)
+  t.ok(folder.cases.length > 100)
 })

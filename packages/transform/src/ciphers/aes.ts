@@ -42,7 +42,11 @@ const makeTables = (): Bytes => {
   const backward = invert(forward)
   for (const [half, box, mix] of [[0, forward, MIX] as const, [4096, backward, INVERSE_MIX] as const])
     for (let row = 0; row < 4; row++)
-      writeWords(tables, half + row * 1024, Array.from(box, y => mixColumn(y * 2 ** (8 * row), mix)))
+      writeWords(
+        tables,
+        half + row * 1024,
+        Array.from(box, y => mixColumn(y * 2 ** (8 * row), mix)),
+      )
   tables.set(forward, 8192)
   tables.set(backward, 8448)
   return tables

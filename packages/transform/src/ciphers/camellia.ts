@@ -22,7 +22,12 @@ let boxes: readonly Uint8Array[] | undefined
 
 const makeSboxes = (): readonly Uint8Array[] => {
   const first = Uint8Array.from(Buffer.from(CAMELLIA_SBOX1_HEX, 'hex'))
-  return [first, first.map(y => turnByte(y, 1)), first.map(y => turnByte(y, 7)), first.map((_, x) => at(first, turnByte(x, 1)))]
+  return [
+    first,
+    first.map(y => turnByte(y, 1)),
+    first.map(y => turnByte(y, 7)),
+    first.map((_, x) => at(first, turnByte(x, 1))),
+  ]
 }
 
 /** Which S-box each byte of a half goes through, and which bytes of the result it goes into (y1 first): section 2.4.1. */

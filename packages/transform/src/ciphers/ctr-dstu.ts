@@ -44,8 +44,7 @@ export const ctrDstu = (name: string, key: Bytes, iv: Bytes, { offset = 0, block
       const length = Math.min(bytes.length - done, BATCH_BLOCKS * blockBytes - skip)
       const first = (at + done - skip) / blockBytes
       const stream = cipher.encrypt(counters(first, Math.ceil((skip + length) / blockBytes)))
-      for (let i = 0; i < length; i++)
-        result[done + i] = (bytes[done + i] as number) ^ (stream[skip + i] as number)
+      for (let i = 0; i < length; i++) result[done + i] = (bytes[done + i] as number) ^ (stream[skip + i] as number)
       done += length
     }
     return result

@@ -29,7 +29,8 @@ export const parity = (bits: number): number => {
 }
 
 /** The table of a function on bytes. */
-export const tabulate = (value: (x: number) => number): Uint8Array => Uint8Array.from({ length: 256 }, (_, x) => value(x))
+export const tabulate = (value: (x: number) => number): Uint8Array =>
+  Uint8Array.from({ length: 256 }, (_, x) => value(x))
 
 /** The inverse of a permutation of bytes. */
 export const invert = (box: Uint8Array): Uint8Array => {

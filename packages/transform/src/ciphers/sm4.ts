@@ -56,7 +56,11 @@ export const sm4: BlockCipherSpec = {
   tables: () => {
     const tables = new Uint8Array(4096)
     for (let place = 0; place < 4; place++)
-      writeWords(tables, 1024 * place, Array.from(sbox(), y => linear(y << (8 * place))))
+      writeWords(
+        tables,
+        1024 * place,
+        Array.from(sbox(), y => linear(y << (8 * place))),
+      )
     return tables
   },
   expandKey,

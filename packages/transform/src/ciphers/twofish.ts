@@ -37,7 +37,8 @@ const RS = [
 
 const makeQ = (tables: readonly string[]): Uint8Array =>
   tabulate(x => {
-    const look = (table: number, nibble: number): number => Number.parseInt((tables[table] as string)[nibble] as string, 16)
+    const look = (table: number, nibble: number): number =>
+      Number.parseInt((tables[table] as string)[nibble] as string, 16)
     const turn = (nibble: number): number => (nibble >> 1) | ((nibble & 1) << 3)
     let a = x >> 4
     let b = x & 15
@@ -99,11 +100,17 @@ const expandKey = (key: Bytes, area: Bytes): void => {
     even.push(eight.subarray(0, 4))
     odd.push(eight.subarray(4))
     sbox.unshift(
-      Uint8Array.from(RS, row => row.reduce((sum, factor, j) => sum ^ multiply(factor, at(eight, j), RS_POLYNOMIAL), 0)),
+      Uint8Array.from(RS, row =>
+        row.reduce((sum, factor, j) => sum ^ multiply(factor, at(eight, j), RS_POLYNOMIAL), 0),
+      ),
     )
   }
   for (const [place, column] of mds.entries())
-    writeWords(area, 1024 * place, Array.from({ length: 256 }, (_, x) => at(column, hByte(place, x, sbox))))
+    writeWords(
+      area,
+      1024 * place,
+      Array.from({ length: 256 }, (_, x) => at(column, hByte(place, x, sbox))),
+    )
   const subkeys: number[] = []
   for (let i = 0; i < 20; i++) {
     const a = h(2 * i, even)

@@ -7,31 +7,42 @@ import { isSame, toHex } from './vectors.ts'
 for (const { name, sizes, tweakBytes, openssl } of blockCiphers)
   for (const { blockBits, keyBits } of sizes)
     for (const engine of openssl === undefined ? (['wasm'] as const) : (['wasm', 'openssl'] as const))
-      t.test(`${name}, block ${blockBits}, ${engine}: in place over an arena it is the counter mode of that counter block`, async t => {
-        const bits = Math.max(...keyBits)
-        const half = blockBits / 16
-        const arena = new Arena(400_000)
-        const suite = new CtrEngine(arena, { name, keyBits: bits, blockBits, engine })
-        t.equal(suite.engine, engine)
-        t.equal(suite.blockBytes, blockBits / 8)
-        const area = arena.allocate(100_000)
-        const plain = seededBytes(area.bytes.length, 1)
-        const tweak = seededBytes(tweakBytes, 2)
-        for (const ordinal of [0n, 7n, (1n << BigInt(half * 8)) - 1n]) {
-          const key = seededBytes(bits / 8, Number(ordinal % 100n))
-          suite.setKey(key, tweak)
-          const iv = new Uint8Array(blockBits / 8)
-          iv.set(Buffer.from(ordinal.toString(16).padStart(2 * half, '0'), 'hex'))
-          const expected = ctr(name, key, iv, { blockBits, tweak, engine: 'wasm' }).process(plain)
-          for (const [start, end] of [[0, 100_000], [0, 1], [5, 6], [3, 64], [64, 129], [4099, 70_001], [9, 9]] as const) {
-            area.bytes.set(plain)
-            suite.ctrInto(area.pointer + start, end - start, { ordinal, offset: start })
-            const wanted = plain.slice()
-            wanted.set(expected.subarray(start, end), start)
-            t.ok(isSame(area.bytes, wanted), `ordinal ${ordinal}, bytes ${start} to ${end}, and none beside them`)
+      t.test(
+        `${name}, block ${blockBits}, ${engine}: in place over an arena it is the counter mode of that counter block`,
+        async t => {
+          const bits = Math.max(...keyBits)
+          const half = blockBits / 16
+          const arena = new Arena(400_000)
+          const suite = new CtrEngine(arena, { name, keyBits: bits, blockBits, engine })
+          t.equal(suite.engine, engine)
+          t.equal(suite.blockBytes, blockBits / 8)
+          const area = arena.allocate(100_000)
+          const plain = seededBytes(area.bytes.length, 1)
+          const tweak = seededBytes(tweakBytes, 2)
+          for (const ordinal of [0n, 7n, (1n << BigInt(half * 8)) - 1n]) {
+            const key = seededBytes(bits / 8, Number(ordinal % 100n))
+            suite.setKey(key, tweak)
+            const iv = new Uint8Array(blockBits / 8)
+            iv.set(Buffer.from(ordinal.toString(16).padStart(2 * half, '0'), 'hex'))
+            const expected = ctr(name, key, iv, { blockBits, tweak, engine: 'wasm' }).process(plain)
+            for (const [start, end] of [
+              [0, 100_000],
+              [0, 1],
+              [5, 6],
+              [3, 64],
+              [64, 129],
+              [4099, 70_001],
+              [9, 9],
+            ] as const) {
+              area.bytes.set(plain)
+              suite.ctrInto(area.pointer + start, end - start, { ordinal, offset: start })
+              const wanted = plain.slice()
+              wanted.set(expected.subarray(start, end), start)
+              t.ok(isSame(area.bytes, wanted), `ordinal ${ordinal}, bytes ${start} to ${end}, and none beside them`)
+            }
           }
-        }
-      })
+        },
+      )
 
 t.test('engines share an arena, and keys can be changed at will', async t => {
   const arena = new Arena(300_000)

@@ -22,7 +22,9 @@ const streamByDefinition = ({ name, blockBits }: Variant, key: Uint8Array, iv: U
   let stream = ''
   for (let i = 0; i < blocks; i++) {
     const number = (start + BigInt(i)) % (1n << BigInt(blockBits))
-    stream += toHex(cipher.encrypt(Uint8Array.from(Buffer.from(number.toString(16).padStart(blockBits / 4, '0'), 'hex'))))
+    stream += toHex(
+      cipher.encrypt(Uint8Array.from(Buffer.from(number.toString(16).padStart(blockBits / 4, '0'), 'hex'))),
+    )
   }
   return stream
 }
@@ -133,7 +135,11 @@ t.test('what is not legal is refused before anything runs', async t => {
   const refused = { code: 'GRANARY_INVALID_ARGUMENT', name: 'GranaryError' }
   for (const { name, sizes } of blockCiphers)
     for (const keyBytes of [0, 1, 15, 17, 31, 33, 65, 129])
-      t.throws(() => blockCipher(name, new Uint8Array(keyBytes)), refused, `${name}, ${keyBytes} bytes of ${sizes.length} sizes`)
+      t.throws(
+        () => blockCipher(name, new Uint8Array(keyBytes)),
+        refused,
+        `${name}, ${keyBytes} bytes of ${sizes.length} sizes`,
+      )
   for (const name of ['', 'des', 'AES', 'toString', '__proto__', 'constructor'])
     t.throws(() => blockCipher(name, key), refused, name)
   t.throws(() => blockCipher('aes', key, { blockBits: 256 }), refused)

@@ -19,7 +19,8 @@ t.test('the constant tables of every kernel lie in its own part of memory', asyn
     const end = kernels[index + 1]?.base ?? 1024 * 1024
     const pointer = instantiate(arena).tables()
     const length = tables?.().length ?? 0
-    if (length > 0) t.ok(pointer >= base && pointer + length <= end, `${name}: ${pointer}+${length} in ${base} to ${end}`)
+    if (length > 0)
+      t.ok(pointer >= base && pointer + length <= end, `${name}: ${pointer}+${length} in ${base} to ${end}`)
     else t.equal(pointer, 0, `${name} has no tables`)
   }
 })

@@ -35,7 +35,10 @@ t.test('GCM through OpenSSL and through the kernel give the same bytes and open 
       const bytes = seededBytes(length, length + 2)
       const associated = seededBytes(length % 37, length + 3)
       const sealed = gcm(name, key).seal(nonce, bytes, associated)
-      t.ok(isSame(gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated), sealed), `${name}, ${length} bytes`)
+      t.ok(
+        isSame(gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated), sealed),
+        `${name}, ${length} bytes`,
+      )
       t.ok(isSame(gcm(name, key, { engine: 'wasm' }).open(nonce, sealed, associated), bytes))
     }
 })
@@ -139,5 +142,6 @@ for (const { name: set, vectors, skip } of vectorSets<{ key: string; label: stri
   'kdf/kdf-gostr3411-2012-256.json',
 ))
   t.test(set, { skip }, async t => {
-    for (const { key, label, seed, kout } of vectors) t.equal(toHex(kdfGostr3411(hex(key), hex(label), hex(seed))), kout)
+    for (const { key, label, seed, kout } of vectors)
+      t.equal(toHex(kdfGostr3411(hex(key), hex(label), hex(seed))), kout)
   })

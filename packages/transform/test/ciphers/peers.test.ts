@@ -15,19 +15,25 @@ t.test('OpenSSL agrees on random blocks and streams', async t => {
   ]) {
     const stem = name === 'sm4' ? 'sm4' : `${name}-${bits}`
     const random = seededRandom(bits)
-    t.test(`${name}-${bits}`, { skip: available.has(`${stem}-ctr`) ? false : `this OpenSSL has no ${stem}` }, async t => {
-      for (let i = 0; i < RUNS; i++) {
-        const key = seededBytes(bits / 8, 3 * i)
-        const iv = seededBytes(16, 3 * i + 1)
-        const plain = seededBytes(random(5000), 3 * i + 2)
-        const whole = plain.subarray(0, plain.length - (plain.length % 16))
-        const ecb = createCipheriv(`${stem}-ecb`, key, null).setAutoPadding(false)
-        const expected = createCipheriv(`${stem}-ctr`, key, iv).update(plain)
-        if (toHex(blockCipher(name, key).encrypt(whole)) !== ecb.update(whole, undefined, 'hex')) t.fail(`blocks, run ${i}`)
-        if (toHex(ctr(name, key, iv, { engine: 'wasm' }).process(plain)) !== toHex(expected)) t.fail(`stream, run ${i}`)
-      }
-      t.pass(`${RUNS} runs`)
-    })
+    t.test(
+      `${name}-${bits}`,
+      { skip: available.has(`${stem}-ctr`) ? false : `this OpenSSL has no ${stem}` },
+      async t => {
+        for (let i = 0; i < RUNS; i++) {
+          const key = seededBytes(bits / 8, 3 * i)
+          const iv = seededBytes(16, 3 * i + 1)
+          const plain = seededBytes(random(5000), 3 * i + 2)
+          const whole = plain.subarray(0, plain.length - (plain.length % 16))
+          const ecb = createCipheriv(`${stem}-ecb`, key, null).setAutoPadding(false)
+          const expected = createCipheriv(`${stem}-ctr`, key, iv).update(plain)
+          if (toHex(blockCipher(name, key).encrypt(whole)) !== ecb.update(whole, undefined, 'hex'))
+            t.fail(`blocks, run ${i}`)
+          if (toHex(ctr(name, key, iv, { engine: 'wasm' }).process(plain)) !== toHex(expected))
+            t.fail(`stream, run ${i}`)
+        }
+        t.pass(`${RUNS} runs`)
+      },
+    )
   }
 })
 
@@ -55,14 +61,38 @@ const noBotan = probe.status === 0 ? false : 'needs python3 and libbotan-2'
 
 t.test('Botan agrees on random blocks', { skip: noBotan }, async t => {
   const families: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
-    aes: [['AES-128', 128], ['AES-192', 192], ['AES-256', 256]],
-    aria: [['ARIA-128', 128], ['ARIA-192', 192], ['ARIA-256', 256]],
-    camellia: [['Camellia-128', 128], ['Camellia-192', 192], ['Camellia-256', 256]],
-    cast6: [['CAST-256', 128], ['CAST-256', 192], ['CAST-256', 256]],
-    serpent: [['Serpent', 128], ['Serpent', 192], ['Serpent', 256]],
+    aes: [
+      ['AES-128', 128],
+      ['AES-192', 192],
+      ['AES-256', 256],
+    ],
+    aria: [
+      ['ARIA-128', 128],
+      ['ARIA-192', 192],
+      ['ARIA-256', 256],
+    ],
+    camellia: [
+      ['Camellia-128', 128],
+      ['Camellia-192', 192],
+      ['Camellia-256', 256],
+    ],
+    cast6: [
+      ['CAST-256', 128],
+      ['CAST-256', 192],
+      ['CAST-256', 256],
+    ],
+    serpent: [
+      ['Serpent', 128],
+      ['Serpent', 192],
+      ['Serpent', 256],
+    ],
     sm4: [['SM4', 128]],
     threefish: [['Threefish-512', 512]],
-    twofish: [['Twofish', 128], ['Twofish', 192], ['Twofish', 256]],
+    twofish: [
+      ['Twofish', 128],
+      ['Twofish', 192],
+      ['Twofish', 256],
+    ],
   }
   const random = seededRandom(9)
   const cases = Object.entries(families).flatMap(([name, rows]) =>
@@ -80,7 +110,8 @@ t.test('Botan agrees on random blocks', { skip: noBotan }, async t => {
   const lines = stdout.toString().trim().split('\n')
   t.equal(lines.length, cases.length)
   for (const [i, { name, botan, key, plain }] of cases.entries()) {
-    if (lines[i] !== 'missing' && lines[i] !== toHex(blockCipher(name, key).encrypt(plain))) t.fail(`${botan}, case ${i}`)
+    if (lines[i] !== 'missing' && lines[i] !== toHex(blockCipher(name, key).encrypt(plain)))
+      t.fail(`${botan}, case ${i}`)
   }
   const agreed = new Set(cases.filter((_, i) => lines[i] !== 'missing').map(({ botan }) => botan))
   t.comment(`${RUNS} inputs for each key size of ${[...agreed].join(', ')}`)

@@ -31,20 +31,23 @@ for (const spec of blockCiphers)
         t.equal(toHex(a), toHex(start), 'and decryption goes all the way back')
       })
 
-      t.test(`${spec.name}, block ${blockBits}, key ${bits}: any number of blocks at once agrees with the twin`, async t => {
-        const blockBytes = blockBits / 8
-        const key = seededBytes(bits / 8, 7 * bits)
-        const tweak = seededBytes(spec.tweakBytes, 4)
-        const fast = blockCipher(spec.name, key, { blockBits, tweak })
-        const twin = twins[spec.name]?.(key, { blockBytes, tweak })
-        const plain = seededBytes(19 * blockBytes, 9)
-        const expected = Buffer.concat(
-          Array.from({ length: 19 }, (_, i) => twin?.(plain.slice(i * blockBytes, (i + 1) * blockBytes)) ?? plain),
-        )
-        for (let count = 0; count <= 19; count++) {
-          const sealed = fast.encrypt(plain.subarray(0, count * blockBytes))
-          t.equal(toHex(sealed), toHex(expected.subarray(0, count * blockBytes)), `${count} blocks`)
-          t.equal(toHex(fast.decrypt(sealed)), toHex(plain.subarray(0, count * blockBytes)))
-        }
-      })
+      t.test(
+        `${spec.name}, block ${blockBits}, key ${bits}: any number of blocks at once agrees with the twin`,
+        async t => {
+          const blockBytes = blockBits / 8
+          const key = seededBytes(bits / 8, 7 * bits)
+          const tweak = seededBytes(spec.tweakBytes, 4)
+          const fast = blockCipher(spec.name, key, { blockBits, tweak })
+          const twin = twins[spec.name]?.(key, { blockBytes, tweak })
+          const plain = seededBytes(19 * blockBytes, 9)
+          const expected = Buffer.concat(
+            Array.from({ length: 19 }, (_, i) => twin?.(plain.slice(i * blockBytes, (i + 1) * blockBytes)) ?? plain),
+          )
+          for (let count = 0; count <= 19; count++) {
+            const sealed = fast.encrypt(plain.subarray(0, count * blockBytes))
+            t.equal(toHex(sealed), toHex(expected.subarray(0, count * blockBytes)), `${count} blocks`)
+            t.equal(toHex(fast.decrypt(sealed)), toHex(plain.subarray(0, count * blockBytes)))
+          }
+        },
+      )
     }

@@ -8,16 +8,20 @@ const Q = [0x9, 0xe, 0x5, 0x6, 0xa, 0x2, 0x3, 0xc, 0xf, 0x0, 0x4, 0xd, 0x7, 0xb,
 
 /** Bits 2 and 3 of the byte change places with bits 4 and 5. */
 const cross = (x: number): number => (x & 0b1100_0011) | ((x & 0b0000_1100) << 2) | ((x & 0b0011_0000) >> 2)
-const layer = (x: number, high: readonly number[], low: readonly number[]): number => (at(high, x >> 4) << 4) | at(low, x & 15)
+const layer = (x: number, high: readonly number[], low: readonly number[]): number =>
+  (at(high, x >> 4) << 4) | at(low, x & 15)
 const box = Array.from({ length: 256 }, (_, x) => layer(cross(layer(cross(layer(x, P, Q)), Q, P)), P, Q))
 
 type Matrix = readonly (readonly number[])[]
 
 const product = (a: Matrix, b: Matrix): number[][] =>
-  a.map(row => Array.from({ length: 4 }, (_, j) => row.reduce((sum, x, k) => sum ^ times(x, at(b[k] as readonly number[], j)), 0)))
+  a.map(row =>
+    Array.from({ length: 4 }, (_, j) => row.reduce((sum, x, k) => sum ^ times(x, at(b[k] as readonly number[], j)), 0)),
+  )
 const transpose = (a: Matrix): number[][] => [0, 1, 2, 3].map(j => a.map(row => at(row, j)))
 const gamma = (a: Matrix): number[][] => a.map(row => row.map(x => at(box, x)))
-const sigma = (a: Matrix, key: Matrix): number[][] => a.map((row, i) => row.map((x, j) => x ^ at(key[i] as readonly number[], j)))
+const sigma = (a: Matrix, key: Matrix): number[][] =>
+  a.map((row, i) => row.map((x, j) => x ^ at(key[i] as readonly number[], j)))
 
 const H: Matrix = [
   [1, 2, 4, 6],
@@ -43,7 +47,9 @@ export const anubis: Twin = key => {
   const V = [1, 2, 6, 8].map(x => Array.from({ length: count }, (_, i) => power(x, i)))
   const keys = Array.from({ length: rounds + 1 }, (_, r) => {
     const chosen = transpose(product(V, gamma(state)))
-    const shifted = gamma(state).map((_, i, all) => [0, 1, 2, 3].map(j => at(all[(i - j + count) % count] as number[], j)))
+    const shifted = gamma(state).map((_, i, all) =>
+      [0, 1, 2, 3].map(j => at(all[(i - j + count) % count] as number[], j)),
+    )
     const next = product(shifted, H)
     next[0] = (next[0] as number[]).map((x, j) => x ^ at(box, 4 * r + j))
     state = next

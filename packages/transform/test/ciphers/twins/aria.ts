@@ -14,10 +14,12 @@ const raise247 = (x: number): number => {
 const S1 = aesBox
 const S2 = Array.from({ length: 256 }, (_, x) => {
   const y = raise247(x)
-  return B.reduce((sum, row, bit) => {
-    const dot = [...row].reduce((total, digit, column) => total + Number(digit) * ((y >> column) & 1), 0)
-    return sum | ((dot & 1) << bit)
-  }, 0) ^ 0xe2
+  return (
+    B.reduce((sum, row, bit) => {
+      const dot = Array.from(row).reduce((total, digit, column) => total + Number(digit) * ((y >> column) & 1), 0)
+      return sum | ((dot & 1) << bit)
+    }, 0) ^ 0xe2
+  )
 })
 const inverse = (box: readonly number[]): number[] => box.map((_, y) => box.indexOf(y))
 const X1 = inverse(S1)
@@ -41,7 +43,11 @@ const right = (x: Uint8Array, bits: bigint): Uint8Array => {
   const whole = toInteger(x)
   return toBytes(((whole >> bits) | (whole << (128n - bits))) & ((1n << 128n) - 1n))
 }
-const C = [0x517cc1b727220a94fe13abe8fa9a6ee0n, 0x6db14acc9e21c820ff28b1d5ef5de2b0n, 0xdb92371d2126e9700324977504e8c90en].map(toBytes)
+const C = [
+  0x517cc1b727220a94fe13abe8fa9a6ee0n,
+  0x6db14acc9e21c820ff28b1d5ef5de2b0n,
+  0xdb92371d2126e9700324977504e8c90en,
+].map(toBytes)
 
 /** RFC 5794 sections 2.2 and 2.3. */
 export const aria: Twin = key => {
@@ -59,7 +65,8 @@ export const aria: Twin = key => {
   )
   return block => {
     let state = block
-    for (let r = 1; r < rounds; r++) state = diffuse(layer(xor(state, keys[r - 1] as Uint8Array), r % 2 === 1 ? SL1 : SL2))
+    for (let r = 1; r < rounds; r++)
+      state = diffuse(layer(xor(state, keys[r - 1] as Uint8Array), r % 2 === 1 ? SL1 : SL2))
     return xor(layer(xor(state, keys[rounds - 1] as Uint8Array), SL2), keys[rounds] as Uint8Array)
   }
 }

@@ -44,7 +44,12 @@ const FLINV = (y: bigint, k: bigint): bigint => {
 }
 
 const SIGMA = [
-  0xa09e667f3bcc908bn, 0xb67ae8584caa73b2n, 0xc6ef372fe94f82ben, 0x54ff53a5f1d36f1cn, 0x10e527fade682d1dn, 0xb05688c2b3e6c1fdn,
+  0xa09e667f3bcc908bn,
+  0xb67ae8584caa73b2n,
+  0xc6ef372fe94f82ben,
+  0x54ff53a5f1d36f1cn,
+  0x10e527fade682d1dn,
+  0xb05688c2b3e6c1fdn,
 ]
 
 /** RFC 3713 sections 2.2 and 2.3. */
@@ -81,8 +86,31 @@ export const camellia: Twin = key => {
   const both = (K: bigint, by: number): bigint[] => [half(K, by, false), half(K, by, true)]
   const isShort = key.length === 16
   const k = isShort
-    ? [both(KA, 0), both(KL, 15), both(KA, 15), both(KL, 45), [half(KA, 45, false), half(KL, 60, true)], both(KA, 60), both(KL, 94), both(KA, 94), both(KL, 111)].flat()
-    : [both(KB, 0), both(KR, 15), both(KA, 15), both(KB, 30), both(KL, 45), both(KA, 45), both(KR, 60), both(KB, 60), both(KL, 77), both(KR, 94), both(KA, 94), both(KL, 111)].flat()
+    ? [
+        both(KA, 0),
+        both(KL, 15),
+        both(KA, 15),
+        both(KL, 45),
+        [half(KA, 45, false), half(KL, 60, true)],
+        both(KA, 60),
+        both(KL, 94),
+        both(KA, 94),
+        both(KL, 111),
+      ].flat()
+    : [
+        both(KB, 0),
+        both(KR, 15),
+        both(KA, 15),
+        both(KB, 30),
+        both(KL, 45),
+        both(KA, 45),
+        both(KR, 60),
+        both(KB, 60),
+        both(KL, 77),
+        both(KR, 94),
+        both(KA, 94),
+        both(KL, 111),
+      ].flat()
   const ke = isShort ? [both(KA, 30), both(KL, 77)].flat() : [both(KR, 30), both(KL, 60), both(KA, 77)].flat()
   const kw = [both(KL, 0), isShort ? both(KA, 111) : both(KB, 111)].flat()
   return block => {

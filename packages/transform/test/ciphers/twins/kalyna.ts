@@ -56,7 +56,10 @@ export const kalyna: Twin = (key, { blockBytes }) => {
     const part = isDouble && i % 4 === 2 ? turned.slice(blockBytes) : turned.slice(0, blockBytes)
     const even = add(round(xor(round(add(part, modifier)), modifier)), modifier)
     const by = blockBytes / 4 + 3
-    keys.push(even, even.map((_, j) => at(even, (j + by) % blockBytes)))
+    keys.push(
+      even,
+      even.map((_, j) => at(even, (j + by) % blockBytes)),
+    )
   }
   return block => {
     let state = add(block, keys[0] as Uint8Array)

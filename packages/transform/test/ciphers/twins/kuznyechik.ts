@@ -6,7 +6,11 @@ const times = gf(0x1c3)
 const FACTORS = [148, 32, 133, 16, 194, 192, 1, 251, 1, 192, 194, 16, 133, 32, 148, 1]
 
 /** RFC 7801 section 4.2: R once, then sixteen times. */
-const R = (a: Uint8Array): Uint8Array => Uint8Array.of(a.reduce((sum, x, i) => sum ^ times(x, at(FACTORS, i)), 0), ...a.subarray(0, 15))
+const R = (a: Uint8Array): Uint8Array =>
+  Uint8Array.of(
+    a.reduce((sum, x, i) => sum ^ times(x, at(FACTORS, i)), 0),
+    ...a.subarray(0, 15),
+  )
 const L = (a: Uint8Array): Uint8Array => Array.from({ length: 16 }).reduce((state: Uint8Array) => R(state), a)
 const LSX = (k: Uint8Array, a: Uint8Array): Uint8Array => L(xor(k, a).map(x => at(gostPi(), x)))
 
@@ -20,5 +24,9 @@ export const kuznyechik: Twin = key => {
     ;[a1, a0] = [xor(LSX(L(number), a1), a0), a1]
     if (i % 8 === 0) keys.push(a1, a0)
   }
-  return block => xor(keys.slice(0, 9).reduce((state, k) => LSX(k, state), block), keys[9] as Uint8Array)
+  return block =>
+    xor(
+      keys.slice(0, 9).reduce((state, k) => LSX(k, state), block),
+      keys[9] as Uint8Array,
+    )
 }

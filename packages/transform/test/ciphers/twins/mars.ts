@@ -13,8 +13,10 @@ const expand = (key: Uint8Array): number[] => {
   const T = [...split(key, true), n, ...Array.from({ length: 14 - n }, () => 0)]
   const K: number[] = []
   for (let j = 0; j < 4; j++) {
-    for (let i = 0; i < 15; i++) T[i] = word(at(T, i) ^ rotl(at(T, (i + 8) % 15) ^ at(T, (i + 13) % 15), 3) ^ (4 * i + j))
-    for (let pass = 0; pass < 4; pass++) for (let i = 0; i < 15; i++) T[i] = rotl(word(at(T, i) + S(at(T, (i + 14) % 15))), 9)
+    for (let i = 0; i < 15; i++)
+      T[i] = word(at(T, i) ^ rotl(at(T, (i + 8) % 15) ^ at(T, (i + 13) % 15), 3) ^ (4 * i + j))
+    for (let pass = 0; pass < 4; pass++)
+      for (let i = 0; i < 15; i++) T[i] = rotl(word(at(T, i) + S(at(T, (i + 14) % 15))), 9)
     for (let i = 0; i < 10; i++) K.push(at(T, (4 * i) % 15))
   }
   for (let i = 5; i <= 35; i += 2) {

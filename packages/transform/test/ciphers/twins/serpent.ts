@@ -28,9 +28,11 @@ const substitute = (box: number, words: readonly number[]): number[] => {
 export const serpent: Twin = key => {
   const padded = Uint8Array.from({ length: 32 }, (_, i) => (i < key.length ? at(key, i) : i === key.length ? 1 : 0))
   const w = split(padded, true)
-  for (let i = 8; i < 140; i++) w.push(rotl(at(w, i - 8) ^ at(w, i - 5) ^ at(w, i - 3) ^ at(w, i - 1) ^ 0x9e3779b9 ^ (i - 8), 11))
+  for (let i = 8; i < 140; i++)
+    w.push(rotl(at(w, i - 8) ^ at(w, i - 5) ^ at(w, i - 3) ^ at(w, i - 1) ^ 0x9e3779b9 ^ (i - 8), 11))
   const keys = Array.from({ length: 33 }, (_, i) => substitute(3 - i + 64, w.slice(8 + 4 * i, 12 + 4 * i)))
-  const mixKey = (x: readonly number[], round: number): number[] => x.map((v, i) => (v ^ at(keys[round] as number[], i)) >>> 0)
+  const mixKey = (x: readonly number[], round: number): number[] =>
+    x.map((v, i) => (v ^ at(keys[round] as number[], i)) >>> 0)
   return block => {
     let x = split(block, true)
     for (let round = 0; round < 32; round++) {

@@ -10,7 +10,8 @@ export type Twin = (key: Uint8Array, options: TwinOptions) => (block: Uint8Array
 
 export const at = (list: { readonly [index: number]: number }, i: number): number => list[i] as number
 
-export const xor = (a: Uint8Array, b: { readonly [index: number]: number }): Uint8Array => a.map((byte, i) => byte ^ at(b, i))
+export const xor = (a: Uint8Array, b: { readonly [index: number]: number }): Uint8Array =>
+  a.map((byte, i) => byte ^ at(b, i))
 
 export const rotl = (word: number, bits: number): number => {
   const by = bits & 31

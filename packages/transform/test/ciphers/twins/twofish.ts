@@ -7,7 +7,7 @@ const rs = gf(0x14d)
 /** Section 4.3.5. */
 const q = (t: readonly string[]): number[] =>
   Array.from({ length: 256 }, (_, x) => {
-    const T = t.map(row => [...row].map(digit => Number.parseInt(digit, 16)))
+    const T = t.map(row => Array.from(row).map(digit => Number.parseInt(digit, 16)))
     const ror4 = (v: number): number => ((v >> 1) | (v << 3)) & 15
     const [a0, b0] = [Math.floor(x / 16), x % 16]
     const [a1, b1] = [a0 ^ b0, a0 ^ ror4(b0) ^ ((8 * a0) % 16)]
@@ -18,7 +18,12 @@ const q = (t: readonly string[]): number[] =>
 const q0 = q(['817D6F320B59ECA4', 'ECB81235F4A6709D', 'BA5E6D90C8F32471', 'D7F4126E9B3085CA'])
 const q1 = q(['28BDF76E31940AC5', '1E2B4C376DA5F908', '4C75169A0ED82B3F', 'B951C3DE647F208A'])
 
-const MDS = [[0x01, 0xef, 0x5b, 0x5b], [0x5b, 0xef, 0xef, 0x01], [0xef, 0x5b, 0x01, 0xef], [0xef, 0x01, 0xef, 0x5b]]
+const MDS = [
+  [0x01, 0xef, 0x5b, 0x5b],
+  [0x5b, 0xef, 0xef, 0x01],
+  [0xef, 0x5b, 0x01, 0xef],
+  [0xef, 0x01, 0xef, 0x5b],
+]
 const RS = [
   [0x01, 0xa4, 0x55, 0x87, 0x5a, 0x58, 0xdb, 0x9e],
   [0xa4, 0x56, 0x82, 0xf3, 0x1e, 0xc6, 0x68, 0xe5],
@@ -74,6 +79,9 @@ export const twofish: Twin = key => {
       const F1 = T0 + 2 * T1 + at(K, 2 * r + 9)
       R = [rotr((c ^ F0) >>> 0, 1), (rotl(d, 1) ^ F1) >>> 0, a, b]
     }
-    return join([2, 3, 0, 1].map((from, i) => (at(R, from) ^ at(K, 4 + i)) >>> 0), true)
+    return join(
+      [2, 3, 0, 1].map((from, i) => (at(R, from) ^ at(K, 4 + i)) >>> 0),
+      true,
+    )
   }
 }

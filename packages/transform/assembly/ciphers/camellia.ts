@@ -1,5 +1,5 @@
 // Camellia (RFC 3713) by tables of S-box and P-function: a round is eight look-ups of 64 bits. Halves are little-endian
-// 64-bit words, so that no byte is moved; only the FL layers need the words' big-endian sense. Two blocks take turns,
+// 64-bit words, so that no byte is moved; only the FL layers need the words' big-endian sense. Three blocks take turns,
 // since a round waits for the one before it.
 import { ctrOver } from './shared/ctr'
 
@@ -56,55 +56,67 @@ function inverseFl(x: u64, k: u64): u64 {
   return (<u64>second << 32) | <u64>first
 }
 
-/** Two blocks, `other` bytes apart. */
-function encryptTwo(key: usize, source: usize, target: usize, other: usize): void {
+/** Up to three blocks, the last one `last` bytes from the first; it also stands in for those missing. */
+function encryptThree(key: usize, source: usize, target: usize, last: usize): void {
   let at = key + 8
   let a1 = load<u64>(source) ^ load<u64>(at)
   let a2 = load<u64>(source, 8) ^ load<u64>(at, 8)
-  let b1 = load<u64>(source + other) ^ load<u64>(at)
-  let b2 = load<u64>(source + other, 8) ^ load<u64>(at, 8)
+  let b1 = load<u64>(source + min(16, last)) ^ load<u64>(at)
+  let b2 = load<u64>(source + min(16, last), 8) ^ load<u64>(at, 8)
+  let c1 = load<u64>(source + min(32, last)) ^ load<u64>(at)
+  let c2 = load<u64>(source + min(32, last), 8) ^ load<u64>(at, 8)
   at += 16
   for (let layer = load<u32>(key); ; layer--) {
     let k = load<u64>(at)
     a2 ^= f(a1 ^ k)
     b2 ^= f(b1 ^ k)
+    c2 ^= f(c1 ^ k)
     k = load<u64>(at, 8)
     a1 ^= f(a2 ^ k)
     b1 ^= f(b2 ^ k)
+    c1 ^= f(c2 ^ k)
     k = load<u64>(at, 16)
     a2 ^= f(a1 ^ k)
     b2 ^= f(b1 ^ k)
+    c2 ^= f(c1 ^ k)
     k = load<u64>(at, 24)
     a1 ^= f(a2 ^ k)
     b1 ^= f(b2 ^ k)
+    c1 ^= f(c2 ^ k)
     k = load<u64>(at, 32)
     a2 ^= f(a1 ^ k)
     b2 ^= f(b1 ^ k)
+    c2 ^= f(c1 ^ k)
     k = load<u64>(at, 40)
     a1 ^= f(a2 ^ k)
     b1 ^= f(b2 ^ k)
+    c1 ^= f(c2 ^ k)
     at += 64
     if (layer === 1) break
     a1 = fl(a1, load<u64>(at - 16))
     a2 = inverseFl(a2, load<u64>(at - 8))
     b1 = fl(b1, load<u64>(at - 16))
     b2 = inverseFl(b2, load<u64>(at - 8))
+    c1 = fl(c1, load<u64>(at - 16))
+    c2 = inverseFl(c2, load<u64>(at - 8))
   }
   store<u64>(target, a2 ^ load<u64>(at - 16))
   store<u64>(target, a1 ^ load<u64>(at - 8), 8)
-  store<u64>(target + other, b2 ^ load<u64>(at - 16))
-  store<u64>(target + other, b1 ^ load<u64>(at - 8), 8)
+  store<u64>(target + min(16, last), b2 ^ load<u64>(at - 16))
+  store<u64>(target + min(16, last), b1 ^ load<u64>(at - 8), 8)
+  store<u64>(target + min(32, last), c2 ^ load<u64>(at - 16))
+  store<u64>(target + min(32, last), c1 ^ load<u64>(at - 8), 8)
 }
 
 export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks > 1; blocks -= 2, source += 32, target += 32) encryptTwo(key, source, target, 16)
-  if (blocks > 0) encryptTwo(key, source, target, 0)
+  for (; blocks > 3; blocks -= 3, source += 48, target += 48) encryptThree(key, source, target, 32)
+  if (blocks > 0) encryptThree(key, source, target, (blocks - 1) << 4)
 }
 
 /** The same with the subkeys backwards. */
 export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks > 1; blocks -= 2, source += 32, target += 32) encryptTwo(key + PART_BYTES, source, target, 16)
-  if (blocks > 0) encryptTwo(key + PART_BYTES, source, target, 0)
+  for (; blocks > 3; blocks -= 3, source += 48, target += 48) encryptThree(key + PART_BYTES, source, target, 32)
+  if (blocks > 0) encryptThree(key + PART_BYTES, source, target, (blocks - 1) << 4)
 }
 
 export function ctr(key: usize, work: usize, data: usize, blocks: u32): void {

@@ -20,12 +20,12 @@ function rotateLeft(value: v128, bits: i32): v128 {
 }
 
 /**
- * Up to eight blocks, the last one `last` bytes from the first; it also stands in for those missing. Two sets of four
- * take turns, since the gates of one wait for each other. V8's scheduler would line up all rounds of one set before the
- * other's, out of reach of the processor's window, and spill the keys between: the stores of unfinished state into the
+ * Up to twelve blocks, the last one `last` bytes from the first; it also stands in for those missing. Three sets of
+ * four take turns, since the gates of one wait for each other. V8's scheduler would line up all rounds of one set before
+ * the others', out of reach of the processor's window, and spill the keys between: the stores of unfinished state into the
  * target, which hold it to the order written here, make this half as fast again.
  */
-function encryptEight(key: usize, source: usize, target: usize, last: usize): void {
+function encryptTwelve(key: usize, source: usize, target: usize, last: usize): void {
   let low01: v128
   let low23: v128
   let high01: v128
@@ -46,21 +46,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
   let y1 = i64x2.shuffle(low01, low23, 1, 3)
   let y2 = i64x2.shuffle(high01, high23, 0, 2)
   let y3 = i64x2.shuffle(high01, high23, 1, 3)
+  low01 = i32x4.shuffle(v128.load(source + min(128, last)), v128.load(source + min(144, last)), 0, 4, 1, 5)
+  high01 = i32x4.shuffle(v128.load(source + min(128, last)), v128.load(source + min(144, last)), 2, 6, 3, 7)
+  low23 = i32x4.shuffle(v128.load(source + min(160, last)), v128.load(source + min(176, last)), 0, 4, 1, 5)
+  high23 = i32x4.shuffle(v128.load(source + min(160, last)), v128.load(source + min(176, last)), 2, 6, 3, 7)
+  let z0 = i64x2.shuffle(low01, low23, 0, 2)
+  let z1 = i64x2.shuffle(low01, low23, 1, 3)
+  let z2 = i64x2.shuffle(high01, high23, 0, 2)
+  let z3 = i64x2.shuffle(high01, high23, 1, 3)
   let k: v128
   const end = key + 2048
   for (let at = key; ; ) {
     k = v128.load(at, 0)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 16)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 32)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 48)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S0
       const t0 = v128.xor(x0, x1)
@@ -103,6 +115,27 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t5
       y3 = t8
     }
+    {
+      // S0
+      const t0 = v128.xor(z0, z1)
+      const t1 = v128.xor(t0, z3)
+      const t2 = v128.and(z1, t1)
+      const t3 = v128.xor(t2, z3)
+      const t4 = v128.and(t3, z2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.xor(z2, t0)
+      const t7 = v128.and(z0, z3)
+      const t8 = v128.xor(t6, t7)
+      const t9 = v128.andnot(z1, t1)
+      const t10 = v128.xor(t9, t6)
+      const t11 = v128.and(t10, t8)
+      const t12 = v128.xor(t11, t3)
+      const t13 = v128.xor(t10, t12)
+      z0 = t13
+      z1 = t12
+      z2 = t5
+      z3 = t8
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -125,18 +158,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 64)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 80)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 96)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 112)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S1
       const t0 = v128.xor(x2, x3)
@@ -179,6 +227,27 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t2
       y3 = t8
     }
+    {
+      // S1
+      const t0 = v128.xor(z2, z3)
+      const t1 = v128.or(z0, z1)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.andnot(z3, z0)
+      const t4 = v128.xor(t3, z1)
+      const t5 = v128.and(z3, t4)
+      const t6 = v128.xor(t5, z0)
+      const t7 = v128.and(t6, t2)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(z2, t1)
+      const t10 = v128.xor(t6, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t10)
+      z0 = t13
+      z1 = t11
+      z2 = t2
+      z3 = t8
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -201,18 +270,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 128)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 144)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 160)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 176)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S2
       const t0 = v128.xor(x0, x2)
@@ -253,6 +337,26 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t12
       y3 = t4
     }
+    {
+      // S2
+      const t0 = v128.xor(z0, z2)
+      const t1 = v128.andnot(t0, z0)
+      const t2 = v128.xor(t1, z3)
+      const t3 = v128.and(t2, z1)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.and(z0, z3)
+      const t6 = v128.xor(t5, z1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t2)
+      const t9 = v128.xor(z1, z2)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.or(t4, t6)
+      const t12 = v128.xor(t11, t2)
+      z0 = t10
+      z1 = t8
+      z2 = t12
+      z3 = t4
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -275,18 +379,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 192)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 208)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 224)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 240)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S3
       const t0 = v128.or(x0, x1)
@@ -331,6 +450,28 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t10
       y3 = t5
     }
+    {
+      // S3
+      const t0 = v128.or(z0, z1)
+      const t1 = v128.xor(t0, z3)
+      const t2 = v128.andnot(t1, z0)
+      const t3 = v128.xor(t2, z1)
+      const t4 = v128.and(t3, z2)
+      const t5 = v128.xor(t4, t1)
+      const t6 = v128.or(t1, t3)
+      const t7 = v128.xor(t6, z2)
+      const t8 = v128.and(t3, t5)
+      const t9 = v128.and(t8, z0)
+      const t10 = v128.xor(t9, t7)
+      const t11 = v128.or(z0, t8)
+      const t12 = v128.xor(t11, t7)
+      const t13 = v128.and(t10, t12)
+      const t14 = v128.xor(t13, t3)
+      z0 = t14
+      z1 = t12
+      z2 = t10
+      z3 = t5
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -353,18 +494,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 256)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 272)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 288)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 304)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S4
       const t0 = v128.and(x0, x3)
@@ -407,6 +563,27 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t8
       y3 = t13
     }
+    {
+      // S4
+      const t0 = v128.and(z0, z3)
+      const t1 = v128.xor(t0, z2)
+      const t2 = v128.xor(z0, z3)
+      const t3 = v128.and(t2, z1)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(z1, t2)
+      const t6 = v128.xor(z0, t3)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.xor(z3, t1)
+      const t10 = v128.or(t5, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(z1, t4)
+      const t13 = v128.xor(t12, t2)
+      z0 = t4
+      z1 = t11
+      z2 = t8
+      z3 = t13
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -429,18 +606,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 320)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 336)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 352)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 368)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S5
       const t0 = v128.or(x0, x1)
@@ -483,6 +675,27 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t8
       y3 = t13
     }
+    {
+      // S5
+      const t0 = v128.or(z0, z1)
+      const t1 = v128.xor(t0, z2)
+      const t2 = v128.xor(z0, z1)
+      const t3 = v128.and(t2, z3)
+      const t4 = v128.xor(t3, t1)
+      const t5 = v128.xor(z3, t2)
+      const t6 = v128.xor(z1, t1)
+      const t7 = v128.and(t6, t4)
+      const t8 = v128.xor(t7, t5)
+      const t9 = v128.and(z3, t4)
+      const t10 = v128.xor(t9, t2)
+      const t11 = v128.xor(z0, t1)
+      const t12 = v128.or(t5, t7)
+      const t13 = v128.xor(t11, t12)
+      z0 = t4
+      z1 = t10
+      z2 = t8
+      z3 = t13
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -505,18 +718,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 384)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 400)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 416)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 432)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S6
       const t0 = v128.xor(x1, x2)
@@ -559,6 +787,27 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t8
       y3 = t13
     }
+    {
+      // S6
+      const t0 = v128.xor(z1, z2)
+      const t1 = v128.or(z0, z3)
+      const t2 = v128.xor(t0, t1)
+      const t3 = v128.and(z3, t0)
+      const t4 = v128.xor(t3, z0)
+      const t5 = v128.or(t2, t4)
+      const t6 = v128.xor(t5, z3)
+      const t7 = v128.and(t6, z1)
+      const t8 = v128.xor(t7, t4)
+      const t9 = v128.xor(t2, t6)
+      const t10 = v128.xor(z1, t8)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.or(t8, t11)
+      const t13 = v128.xor(t12, t6)
+      z0 = t11
+      z1 = t2
+      z2 = t8
+      z3 = t13
+    }
     x0 = rotateLeft(x0, 13)
     x2 = rotateLeft(x2, 3)
     x1 = v128.xor(v128.xor(x1, x0), x2)
@@ -581,18 +830,33 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
     k = v128.load(at, 448)
     x0 = v128.xor(x0, k)
     y0 = v128.xor(y0, k)
+    z0 = v128.xor(z0, k)
     k = v128.load(at, 464)
     x1 = v128.xor(x1, k)
     y1 = v128.xor(y1, k)
+    z1 = v128.xor(z1, k)
     k = v128.load(at, 480)
     x2 = v128.xor(x2, k)
     y2 = v128.xor(y2, k)
+    z2 = v128.xor(z2, k)
     k = v128.load(at, 496)
     x3 = v128.xor(x3, k)
     y3 = v128.xor(y3, k)
+    z3 = v128.xor(z3, k)
     {
       // S7
       const t0 = v128.xor(x1, x2)
@@ -637,6 +901,28 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
       y2 = t14
       y3 = t4
     }
+    {
+      // S7
+      const t0 = v128.xor(z1, z2)
+      const t1 = v128.and(z1, z2)
+      const t2 = v128.xor(t1, z3)
+      const t3 = v128.and(t2, z0)
+      const t4 = v128.xor(t3, t0)
+      const t5 = v128.xor(z0, z1)
+      const t6 = v128.xor(t5, t2)
+      const t7 = v128.and(t0, t3)
+      const t8 = v128.xor(t7, t6)
+      const t9 = v128.xor(t3, t8)
+      const t10 = v128.andnot(z2, t2)
+      const t11 = v128.xor(t9, t10)
+      const t12 = v128.and(t11, t4)
+      const t13 = v128.xor(t12, t2)
+      const t14 = v128.xor(t11, t13)
+      z0 = t13
+      z1 = t8
+      z2 = t14
+      z3 = t4
+    }
     at += 512
     if (at === end) break
     x0 = rotateLeft(x0, 13)
@@ -661,19 +947,34 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
     y0 = rotateLeft(y0, 5)
     y2 = rotateLeft(y2, 22)
     v128.store(target, y2)
+    z0 = rotateLeft(z0, 13)
+    z2 = rotateLeft(z2, 3)
+    z1 = v128.xor(v128.xor(z1, z0), z2)
+    z3 = v128.xor(v128.xor(z3, z2), i32x4.shl(z0, 3))
+    z1 = rotateLeft(z1, 1)
+    z3 = rotateLeft(z3, 7)
+    z0 = v128.xor(v128.xor(z0, z1), z3)
+    z2 = v128.xor(v128.xor(z2, z3), i32x4.shl(z1, 7))
+    z0 = rotateLeft(z0, 5)
+    z2 = rotateLeft(z2, 22)
+    v128.store(target, z2)
   }
   k = v128.load(end, 0)
   x0 = v128.xor(x0, k)
   y0 = v128.xor(y0, k)
+  z0 = v128.xor(z0, k)
   k = v128.load(end, 16)
   x1 = v128.xor(x1, k)
   y1 = v128.xor(y1, k)
+  z1 = v128.xor(z1, k)
   k = v128.load(end, 32)
   x2 = v128.xor(x2, k)
   y2 = v128.xor(y2, k)
+  z2 = v128.xor(z2, k)
   k = v128.load(end, 48)
   x3 = v128.xor(x3, k)
   y3 = v128.xor(y3, k)
+  z3 = v128.xor(z3, k)
   low01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5)
   high01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7)
   low23 = i32x4.shuffle(x2, x3, 0, 4, 1, 5)
@@ -690,9 +991,17 @@ function encryptEight(key: usize, source: usize, target: usize, last: usize): vo
   v128.store(target + min(80, last), i64x2.shuffle(low01, low23, 1, 3))
   v128.store(target + min(96, last), i64x2.shuffle(high01, high23, 0, 2))
   v128.store(target + min(112, last), i64x2.shuffle(high01, high23, 1, 3))
+  low01 = i32x4.shuffle(z0, z1, 0, 4, 1, 5)
+  high01 = i32x4.shuffle(z0, z1, 2, 6, 3, 7)
+  low23 = i32x4.shuffle(z2, z3, 0, 4, 1, 5)
+  high23 = i32x4.shuffle(z2, z3, 2, 6, 3, 7)
+  v128.store(target + min(128, last), i64x2.shuffle(low01, low23, 0, 2))
+  v128.store(target + min(144, last), i64x2.shuffle(low01, low23, 1, 3))
+  v128.store(target + min(160, last), i64x2.shuffle(high01, high23, 0, 2))
+  v128.store(target + min(176, last), i64x2.shuffle(high01, high23, 1, 3))
 }
 
-/** Up to four blocks, see `encryptEight`. */
+/** Up to four blocks, see `encryptTwelve`. */
 function decryptFour(key: usize, source: usize, target: usize, last: usize): void {
   let low01: v128
   let low23: v128
@@ -1017,8 +1326,8 @@ function decryptFour(key: usize, source: usize, target: usize, last: usize): voi
 }
 
 export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
-  for (; blocks > 8; blocks -= 8, source += 128, target += 128) encryptEight(key, source, target, 112)
-  if (blocks > 0) encryptEight(key, source, target, (blocks - 1) << 4)
+  for (; blocks > 12; blocks -= 12, source += 192, target += 192) encryptTwelve(key, source, target, 176)
+  if (blocks > 0) encryptTwelve(key, source, target, (blocks - 1) << 4)
 }
 
 export function decrypt(key: usize, source: usize, target: usize, blocks: u32): void {

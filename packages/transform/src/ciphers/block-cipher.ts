@@ -1,6 +1,6 @@
 /** A block cipher by name, over whole blocks. @module */
 import type { Bytes } from '@granary/core'
-import type { BlockCipherSpec, BlockKernel } from './block-cipher-spec.ts'
+import type { BlockCipherSpec } from './block-cipher-spec.ts'
 import { expectLength, invalid } from './check.ts'
 import { cipherByName } from './table.ts'
 import { withWorkspace } from './workspace.ts'
@@ -75,7 +75,8 @@ const overBlocks = (keyed: KeyedCipher, direction: 'encrypt' | 'decrypt', bytes:
     })
   }
   const result = new Uint8Array(bytes.length)
-  withWorkspace(keyed.spec, keyed.expandedKey, (kernel: BlockKernel, { key, data }) => {
+  const { spec, expandedKey } = keyed
+  withWorkspace({ spec, key: expandedKey, dataBytes: bytes.length }, (kernel, { key, data }) => {
     for (let done = 0; done < bytes.length; done += data.bytes.length) {
       const piece = bytes.subarray(done, done + data.bytes.length)
       data.bytes.set(piece)

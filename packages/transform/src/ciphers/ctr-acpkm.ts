@@ -1,4 +1,4 @@
-/** Counter mode with internal re-keying (CTR-ACPKM). @see RFC 8645 section 6.2.1 (and 6.2.2 for the key meshing) @module */
+/** Counter mode with internal re-keying (CTR-ACPKM). @see RFC 8645 section 6.2.2, and 6.2.1 for the change of keys @module */
 import type { Bytes } from '@granary/core'
 import { blockCipher, keyCipher } from './block-cipher.ts'
 import { expectLength, invalid } from './check.ts'

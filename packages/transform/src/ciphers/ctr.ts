@@ -42,9 +42,10 @@ const counterAt = (iv: Bytes, block: number): Bytes => {
 export const wasmStream =
   (keyed: KeyedCipher, iv: Bytes): Stream =>
   (offset, bytes) => {
-    const { blockBytes } = keyed
+    const { spec, blockBytes, expandedKey } = keyed
+    const dataBytes = bytes.length + 2 * blockBytes
     const result = new Uint8Array(bytes.length)
-    withWorkspace(keyed.spec, keyed.expandedKey, (kernel, { key, work, data }) => {
+    withWorkspace({ spec, key: expandedKey, dataBytes }, (kernel, { key, work, data }) => {
       let skip = offset % blockBytes
       work.bytes.set(counterAt(iv, (offset - skip) / blockBytes))
       for (let done = 0; done < bytes.length; skip = 0) {

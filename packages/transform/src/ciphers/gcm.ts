@@ -61,23 +61,24 @@ const opensslGcm = (name: string, key: Bytes): Aead => ({
 
 /** GHASH of associated data and ciphertext, each padded with zeros, and their lengths: section 7.1, steps 4 and 5. */
 const hashMessage = (keyed: KeyedCipher, h: Bytes, associated: Bytes, ciphertext: Bytes): Bytes =>
-  withWorkspace(keyed.spec, new Uint8Array(0), (_kernel, { arena, key, work, data }) => {
-    const gf128 = gf128Of(arena)
-    const hash = work.bytes.subarray(0, 16)
-    key.bytes.set(h)
-    hash.fill(0)
-    for (const part of [associated, ciphertext, lengthBlock(associated, ciphertext)]) {
-      for (let done = 0; done < part.length; done += data.bytes.length) {
-        const piece = part.subarray(done, done + data.bytes.length)
-        const blocks = Math.ceil(piece.length / 16)
-        data.bytes.set(piece)
-        data.bytes.fill(0, piece.length, blocks * 16)
-        gf128.ghash(work.pointer, key.pointer, data.pointer, blocks)
+  withWorkspace(
+    { spec: keyed.spec, key: h, dataBytes: associated.length + ciphertext.length + 16 },
+    (_kernel, { arena, key, work, data }) => {
+      const gf128 = gf128Of(arena)
+      const hash = work.bytes.subarray(0, 16)
+      hash.fill(0)
+      for (const part of [associated, ciphertext, lengthBlock(associated, ciphertext)]) {
+        for (let done = 0; done < part.length; done += data.bytes.length) {
+          const piece = part.subarray(done, done + data.bytes.length)
+          const blocks = Math.ceil(piece.length / 16)
+          data.bytes.set(piece)
+          data.bytes.fill(0, piece.length, blocks * 16)
+          gf128.ghash(work.pointer, key.pointer, data.pointer, blocks)
+        }
       }
-    }
-    key.bytes.fill(0, 0, 16)
-    return hash.slice()
-  })
+      return hash.slice()
+    },
+  )
 
 const wasmGcm = (keyed: KeyedCipher): Aead => {
   const h = blockCipherOf(keyed).encrypt(new Uint8Array(16))

@@ -7,6 +7,7 @@ import type { KeyedCipher } from './block-cipher.ts'
 import { expectLength, invalid } from './check.ts'
 import { gf128Of } from './gf128.ts'
 import { withWorkspace } from './workspace.ts'
+import type { BorrowOptions } from './workspace.ts'
 
 /** A batch: this many bytes of message, and as many of key stream or coefficients beside them. */
 const BATCH_BYTES = 16 * 1024
@@ -29,11 +30,17 @@ const firstCounter = (keyed: KeyedCipher, nonce: Bytes, topBit: 0 | 0x80): Bytes
   return blockCipherOf(keyed).encrypt(block)
 }
 
+const borrow = ({ spec, expandedKey }: KeyedCipher): BorrowOptions => ({
+  spec,
+  key: expandedKey,
+  dataBytes: 2 * BATCH_BYTES,
+})
+
 /** XORs E(Y1), E(Y2), ... into a copy of `bytes`: section 4.1, steps 1 to 3. */
 const encryptMessage = (keyed: KeyedCipher, nonce: Bytes, bytes: Bytes): Bytes => {
   const counter = firstCounter(keyed, nonce, 0)
   const result = new Uint8Array(bytes.length)
-  withWorkspace(keyed.spec, keyed.expandedKey, (kernel, { arena, key, work, data }) => {
+  withWorkspace(borrow(keyed), (kernel, { arena, key, work, data }) => {
     const gf128 = gf128Of(arena)
     const stream = data.pointer + BATCH_BYTES
     work.bytes.set(counter)
@@ -53,7 +60,7 @@ const encryptMessage = (keyed: KeyedCipher, nonce: Bytes, bytes: Bytes): Bytes =
 /** The tag: the sum of E(Z1) * block 1, E(Z2) * block 2, ..., enciphered: section 4.1, steps 4 to 8. */
 const authenticate = (keyed: KeyedCipher, nonce: Bytes, associated: Bytes, ciphertext: Bytes): Bytes => {
   const counter = firstCounter(keyed, nonce, 0x80)
-  return withWorkspace(keyed.spec, keyed.expandedKey, (kernel, { arena, key, work, data }) => {
+  return withWorkspace(borrow(keyed), (kernel, { arena, key, work, data }) => {
     const gf128 = gf128Of(arena)
     const hashes = data.pointer + BATCH_BYTES
     const sum = work.pointer + 16

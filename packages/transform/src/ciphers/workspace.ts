@@ -28,22 +28,29 @@ const createWorkspace = (): Workspace => {
   }
 }
 
+export interface BorrowOptions {
+  readonly spec: BlockCipherSpec
+  /** What is put into the key area. */
+  readonly key: Bytes
+  /** How much of the data area the work will use, bytes; more than there is means all. */
+  readonly dataBytes: number
+}
+
 /**
- * Runs `work` with the thread's workspace and the expanded key in its place, then wipes both. Nothing of a call is left
+ * Runs `work` with the thread's workspace and a key in its place, then wipes what was used. Nothing of a call is left
  * for the next one: the workspace is kept only because making memory is slow and its address space is scarce.
  */
 export const withWorkspace = <Result>(
-  spec: BlockCipherSpec,
-  expandedKey: Bytes,
+  { spec, key, dataBytes }: BorrowOptions,
   work: (kernel: BlockKernel, workspace: Workspace) => Result,
 ): Result => {
   shared ??= createWorkspace()
-  const { key } = shared
-  key.bytes.set(expandedKey)
+  shared.key.bytes.set(key)
   try {
     return work(kernelOf(shared.arena, spec), shared)
   } finally {
-    key.bytes.fill(0, 0, expandedKey.length)
+    shared.key.bytes.fill(0, 0, key.length)
     shared.work.bytes.fill(0)
+    shared.data.bytes.fill(0, 0, Math.min(dataBytes, DATA_BYTES))
   }
 }

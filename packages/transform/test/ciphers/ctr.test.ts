@@ -2,7 +2,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { seededBytes } from '@granary/testing'
 import { blockCipher, blockCiphers, ctr } from '../../src/index.ts'
-import { toHex } from './vectors.ts'
+import { isSame, toHex } from './vectors.ts'
 
 interface Variant {
   readonly name: string
@@ -49,7 +49,7 @@ for (const variant of variants) {
     const plain = seededBytes(150_000, 5)
     const open = (offset = 0) => ctr(name, key, iv, { blockBits, offset, engine: 'wasm' })
     const whole = open().process(plain)
-    t.strictSame(open().process(whole), plain, 'decryption is encryption')
+    t.ok(isSame(open().process(whole), plain), 'decryption is encryption')
     await t.resolves(
       fc.assert(
         fc.asyncProperty(fc.array(fc.nat(70_000), { maxLength: 4 }), fc.nat(149_999), async (lengths, start) => {
@@ -58,7 +58,7 @@ for (const variant of variants) {
           for (const length of lengths) {
             const end = Math.min(at + length, plain.length)
             const piece = stream.process(plain.subarray(at, end))
-            if (Buffer.compare(piece, whole.subarray(at, end)) !== 0) throw new Error(`differs in ${at} to ${end}`)
+            if (!isSame(piece, whole.subarray(at, end))) throw new Error(`differs in ${at} to ${end}`)
             at = end
             if (stream.offset !== at) throw new Error(`offset ${stream.offset}, expected ${at}`)
           }
@@ -77,10 +77,15 @@ t.test('both engines give the same bytes, wrapping included', async t => {
       const plain = seededBytes(20_000, 6)
       for (const iv of [seededBytes(16, 7), new Uint8Array(16).fill(0xff)])
         for (const offset of [0, 1, 15, 16, 4097]) {
+<<<<<<< HEAD
           const [a, b] = (['wasm', 'openssl'] as const).map(engine =>
             ctr(name, key, iv, { offset, engine }).process(plain),
           )
           t.strictSame(a, b, `${name}-${bits} from ${offset}`)
+=======
+          const run = (engine: 'wasm' | 'openssl') => ctr(name, key, iv, { offset, engine }).process(plain)
+          t.ok(isSame(run('wasm'), run('openssl')), `${name}-${bits} from ${offset}`)
+>>>>>>> ciphers
         }
     }
   }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { seededBytes } from '@granary/testing'
 import { ctrAcpkm, ctrDstu, gcm, hmacStreebog, kdfGostr3411, mgm, streebog } from '../../src/index.ts'
 import type { Aead } from '../../src/index.ts'
-import { hex, toHex, vectorSets } from './vectors.ts'
+import { hex, isSame, toHex, vectorSets } from './vectors.ts'
 import type { AeadVector, CtrVector } from './vectors.ts'
 
 const aeads: Readonly<Record<string, (key: Uint8Array) => Aead>> = {
@@ -35,12 +35,20 @@ t.test('GCM through OpenSSL and through the kernel give the same bytes and open 
       const bytes = seededBytes(length, length + 2)
       const associated = seededBytes(length % 37, length + 3)
       const sealed = gcm(name, key).seal(nonce, bytes, associated)
+<<<<<<< HEAD
       t.strictSame(
         gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated),
         sealed,
         `${name}, ${length} bytes`,
       )
       t.strictSame(gcm(name, key, { engine: 'wasm' }).open(nonce, sealed, associated), bytes)
+=======
+      t.ok(
+        isSame(gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated), sealed),
+        `${name}, ${length} bytes`,
+      )
+      t.ok(isSame(gcm(name, key, { engine: 'wasm' }).open(nonce, sealed, associated), bytes))
+>>>>>>> ciphers
     }
 })
 
@@ -80,7 +88,7 @@ t.test('MGM is the same whatever the length of the batches', async t => {
   const nonce = seededBytes(16, 6).map(byte => byte & 0x7f)
   const bytes = seededBytes(50_003, 7)
   const sealed = aead.seal(nonce, bytes)
-  t.strictSame(aead.open(nonce, sealed), bytes)
+  t.ok(isSame(aead.open(nonce, sealed), bytes))
   // The key stream does not depend on the length.
   t.strictSame(aead.seal(nonce, bytes.subarray(0, 100)).subarray(0, 100), sealed.subarray(0, 100))
 })

@@ -4,6 +4,9 @@ import { blockCipher, blockCiphers } from '../../src/index.ts'
 import { twins } from './twins/index.ts'
 import { toHex } from './vectors.ts'
 
+// Alone it takes seconds; on a busy machine tap's 30 would not do.
+t.setTimeout(120_000)
+
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 
 /** Monte-Carlo steps: all of them for the longest key of each block size, a tenth for the others unless the suite is long. */

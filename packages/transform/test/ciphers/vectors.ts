@@ -5,6 +5,9 @@ import { projectPath, sharedPath } from '@granary/testing'
 export const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
+/** For long byte strings, which tap compares a number at a time. */
+export const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
+
 const read = <Vector>(path: string): readonly Vector[] => JSON.parse(readFileSync(path, 'utf8')) as Vector[]
 
 export interface VectorSet<Vector> {

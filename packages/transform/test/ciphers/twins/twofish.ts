@@ -7,7 +7,7 @@ const rs = gf(0x14d)
 /** Section 4.3.5. */
 const q = (t: readonly string[]): number[] =>
   Array.from({ length: 256 }, (_, x) => {
-    const T = t.map(row => [...row].map(digit => Number.parseInt(digit, 16)))
+    const T = t.map(row => Array.from(row).map(digit => Number.parseInt(digit, 16)))
     const ror4 = (v: number): number => ((v >> 1) | (v << 3)) & 15
     const [a0, b0] = [Math.floor(x / 16), x % 16]
     const [a1, b1] = [a0 ^ b0, a0 ^ ror4(b0) ^ ((8 * a0) % 16)]

@@ -121,21 +121,10 @@ const record = async (shape: Shape, seed: number): Promise<Step[]> => {
   return steps
 }
 
-<<<<<<< HEAD
-/** Bytes that no later step has touched are as promised; touched ones are as before or after some step. */
-const isKept = (
-  steps: readonly Step[],
-  count: number,
-  histories: readonly Uint8Array[],
-  found: Uint8Array,
-): boolean => {
-  const promised = steps.slice(0, count).findLast(step => step.kind === 'promise')
-=======
 /** Bytes that nobody has asked to change since are as the last flush promised. */
 const isKept = (steps: readonly Step[], found: Uint8Array): boolean => {
   const last = steps.findLastIndex(step => step.kind === 'promise')
   const promised = steps[last]
->>>>>>> qcow2
   if (promised?.kind !== 'promise') return true
   const wanted = promised.content.slice()
   for (const step of steps.slice(last))

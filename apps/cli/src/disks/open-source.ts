@@ -124,12 +124,7 @@ const openStored = async (
 ): Promise<OpenSource> => {
   const repository = await openRepository()
   const id = await resolveSnapshotId(repository.context, snapshot, { signal })
-<<<<<<< HEAD
   const stored = await openDisk(repository, id, { signal, ...tuning, ...(disk === undefined ? {} : { disk }) })
-  return { disk: stored, name: disk ?? 'disk', source: `granary:${id}${disk === undefined ? '' : `/${disk}`}` }
-=======
-  const stored = await openDisk(repository, id, { signal, ...(disk === undefined ? {} : { disk }) })
   const source = `granary:${id}${disk === undefined ? '' : `/${disk}`}`
   return { disk: stored, name: disk ?? 'disk', source, files: [] }
->>>>>>> product
 }

@@ -17,10 +17,6 @@ export interface WriteOptions {
   readonly sourceFiles?: readonly string[]
 }
 
-<<<<<<< HEAD
-/** A new file is written under this name and renamed when it is whole: an interrupted restore never looks like a finished one. */
-const PARTIAL = '.granary-partial'
-
 /** Large pieces: a stored disk fetches and opens what lies side by side in a pack together. */
 const BUFFER_BYTES = 4 * 1024 * 1024
 const CONCURRENCY = 3
@@ -28,8 +24,6 @@ const CONCURRENCY = 3
 /** How a stored disk that is copied as a whole is opened: chunks are decoded on other threads, and none is needed twice. */
 export const COPY_TUNING = { threads: 1, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
 
-=======
->>>>>>> product
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 
 /** @throws GranaryError `GRANARY_EXISTS` when the target is there and nobody said to overwrite it */

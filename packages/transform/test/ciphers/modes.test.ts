@@ -35,20 +35,11 @@ t.test('GCM through OpenSSL and through the kernel give the same bytes and open 
       const bytes = seededBytes(length, length + 2)
       const associated = seededBytes(length % 37, length + 3)
       const sealed = gcm(name, key).seal(nonce, bytes, associated)
-<<<<<<< HEAD
-      t.strictSame(
-        gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated),
-        sealed,
-        `${name}, ${length} bytes`,
-      )
-      t.strictSame(gcm(name, key, { engine: 'wasm' }).open(nonce, sealed, associated), bytes)
-=======
       t.ok(
         isSame(gcm(name, key, { engine: 'wasm' }).seal(nonce, bytes, associated), sealed),
         `${name}, ${length} bytes`,
       )
       t.ok(isSame(gcm(name, key, { engine: 'wasm' }).open(nonce, sealed, associated), bytes))
->>>>>>> ciphers
     }
 })
 

@@ -16,11 +16,7 @@ const S2 = Array.from({ length: 256 }, (_, x) => {
   const y = raise247(x)
   return (
     B.reduce((sum, row, bit) => {
-<<<<<<< HEAD
-      const dot = [...row].reduce((total, digit, column) => total + Number(digit) * ((y >> column) & 1), 0)
-=======
       const dot = Array.from(row).reduce((total, digit, column) => total + Number(digit) * ((y >> column) & 1), 0)
->>>>>>> ciphers
       return sum | ((dot & 1) << bit)
     }, 0) ^ 0xe2
   )

@@ -82,7 +82,7 @@ export const backup = async (
   }
   try {
     await using pool = await openWindowPool(setup, { claim, emit: sink.emit }, options.workers ?? 1)
-    const blobs = createBlobReader(context.backend, context.keys, session.index)
+    const blobs = createBlobReader(context.backend, context.keys, session.readable)
     const records: DiskRecord[] = []
     for (const input of disks) {
       const base = parentOf(parent, input.name, blobs)

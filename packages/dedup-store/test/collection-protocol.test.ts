@@ -1,5 +1,6 @@
 /** The schedules for which each step of collection is there: all goes well with it, and data is lost without it. */
 import t from 'tap'
+import { GranaryError } from '@granary/core'
 import { collectBy } from '../src/gc/collect.ts'
 import { FULL_PROTOCOL } from '../src/gc/protocol.ts'
 import type { CollectionProtocol } from '../src/gc/protocol.ts'
@@ -182,3 +183,74 @@ for (const { name, schedule, breaks } of SCHEDULES)
     await schedule(broken, { ...FULL_PROTOCOL, ...breaks })
     t.not((await broken.verify()).length, 0, 'without that step something is')
   })
+
+t.test('a collection that died while it deleted is finished before a session can take over what it left', async t => {
+  const { repository, backUp, verify } = await createScene()
+  const { context } = repository
+  const { backend } = context
+  // Packs that no segment names, of a session that was fenced: a backup that died before it published, found by two collections.
+  let isDead = false
+  const dying = onPut(backend, async key => {
+    isDead ||= key.startsWith('index/')
+    if (isDead) throw new GranaryError('GRANARY_IO', 'gone')
+  })
+  const content: TileDisk = { ...A, tiles: [9, 10, 11] }
+  await t.rejects(backUp({ ...repository, context: { ...context, backend: dying } }, content), { code: 'GRANARY_IO' })
+  const late = (ttls: number): Repository => ({
+    ...repository,
+    context: { ...context, clock: stillClock(1000 + ttls * TIME_TO_LIVE_MS) },
+  })
+  await collectBy(FULL_PROTOCOL, late(2), { repackBelow: 0 })
+  const noDelete: Backend = { ...backend, delete: async () => await Promise.reject(new GranaryError('GRANARY_IO', 'gone')) }
+  const crashing = { ...late(4), context: { ...late(4).context, backend: noDelete } }
+  await t.rejects(collectBy(FULL_PROTOCOL, crashing, { repackBelow: 0 }), { code: 'GRANARY_IO' })
+  // The third has decided and not yet cleaned up when a backup of the same content begins.
+  let snapshot: Snapshot | undefined
+  const watched = onPut(
+    backend,
+    async () => undefined,
+    async key => {
+      if (key.endsWith('/del')) snapshot = await backUp(repository, content)
+    },
+  )
+  await collectBy(FULL_PROTOCOL, { ...late(6), context: { ...late(6).context, backend: watched } }, { repackBelow: 0 })
+  t.ok(snapshot)
+  t.strictSame(await verify(), [])
+})
+
+t.test('two collections never run at once, whenever one begins while another looks whether it may', async t => {
+  for (let at = 1; at <= 6; at++) {
+    const { repository } = await createScene()
+    const { context } = repository
+    let second: Promise<unknown> | undefined
+    let listings = 0
+    let isOverlapping = false
+    const watched: Backend = onPut(context.backend, async key => {
+      const number = Number(/^gc\/(\d+)\/claim$/.exec(key)?.[1] ?? 1)
+      const before = `gc/${String(number - 1).padStart(8, '0')}/del`
+      if (number > 1 && (await context.backend.stat(before)) === undefined) isOverlapping = true
+    })
+    const slow: Backend = onPut(watched, async key => {
+      if (key.endsWith('/tomb')) await first
+    })
+    const looking: Backend = {
+      ...watched,
+      async *list(prefix, options) {
+        if (prefix === 'gc/' && ++listings === at) {
+          second = collectBy(FULL_PROTOCOL, { ...repository, context: { ...context, backend: slow } }).catch(ignoreLock)
+          for (let turns = 0; turns < 50; turns++) await new Promise(setImmediate)
+        }
+        yield* context.backend.list(prefix, options)
+      },
+    }
+    const own = { ...repository, context: { ...context, backend: looking } }
+    const first = collectBy(FULL_PROTOCOL, own).then(() => undefined, ignoreLock)
+    await first
+    await second
+    t.notOk(isOverlapping, `the other begins at listing ${at}`)
+  }
+})
+
+const ignoreLock = (error: unknown): void => {
+  if ((error as { code?: string }).code !== 'GRANARY_LOCKED') throw error
+}

@@ -86,7 +86,7 @@ export const backup = async (
       { claim, emit: async (lane, piece) => await sink.emit(lane, piece) },
       options.workers ?? 1,
     )
-    const blobs = createBlobReader(context.backend, context.keys, session.index)
+    const blobs = createBlobReader(context.backend, context.keys, session.readable)
     const records: DiskRecord[] = []
     for (const input of disks) {
       const base = parentOf(parent, input.name, blobs)

@@ -101,16 +101,21 @@ export const rescue = async (
   const { context } = repository
   const rescued = new Set<string>()
   const forgotten = await listForgotten(context, { signal })
-  const index = await openIndex(repository, { signal })
-  const blobs = createBlobReader(context.backend, context.keys, index)
-  const seen = new LiveSet()
+  const snapshots = []
   for await (const { sid, decision } of listDecisions(context, { signal })) {
     if (plan.decided.has(sid) || decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
     if (forgotten.has(sid) && !protocol.marksForgotten) continue
+    snapshots.push({ sid, manifest: decision.manifest })
+  }
+  // Only now: the segments of whatever was committed meanwhile are there, too.
+  const index = await openIndex(repository, { signal })
+  const blobs = createBlobReader(context.backend, context.keys, index)
+  const seen = new LiveSet()
+  for (const { sid, manifest } of snapshots) {
     await markSnapshot(
       { index, blobs },
       sid,
-      decision.manifest,
+      manifest,
       places => {
         if (places.every(({ pack }) => doomed.has(pack.key))) for (const { pack } of places) rescued.add(pack.key)
         return places.map(({ pack, ordinal }) => seen.mark(pack, ordinal)).some(Boolean)

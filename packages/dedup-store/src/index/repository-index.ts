@@ -12,6 +12,7 @@ import { createPackCache } from '../packs/pack-cache.ts'
 import type { CachedPack, PackCache } from '../packs/pack-cache.ts'
 import type { PackType } from '../packs/pack-format.ts'
 import { createPageCache } from './page-cache.ts'
+import type { PageCache } from './page-cache.ts'
 import { SegmentReader } from './segment-reader.ts'
 
 /** A blob that is there: its pack was seen, and its footer names the whole id. */
@@ -35,17 +36,23 @@ const RECENT_PACKS = 4
 /** How often segments that were listed may turn out to be gone, before that is an error: only a broken storage gets there. */
 const MAX_LISTINGS = 100
 
+interface Place {
+  readonly backend: Backend
+  readonly keys: RepositoryKeys
+  readonly cache: PageCache
+}
+
 export class RepositoryIndex {
   readonly packs: PackCache
-  readonly #place: { backend: Backend; keys: RepositoryKeys; cache: ReturnType<typeof createPageCache> }
+  readonly #place: Place
   readonly #options: RepositoryIndexOptions
   #segments: SegmentReader[] = []
   #recent: CachedPack[] = []
 
-  private constructor(backend: Backend, keys: RepositoryKeys, options: RepositoryIndexOptions) {
-    this.#place = { backend, keys, cache: createPageCache(options.cacheBytes) }
+  private constructor(place: Place, packs: PackCache, options: RepositoryIndexOptions) {
+    this.#place = place
     this.#options = options
-    this.packs = createPackCache(backend, keys)
+    this.packs = packs
   }
 
   static async load(
@@ -54,8 +61,16 @@ export class RepositoryIndex {
     options: RepositoryIndexOptions,
     abort: AbortOptions = {},
   ): Promise<RepositoryIndex> {
-    const index = new RepositoryIndex(backend, keys, options)
+    const place = { backend, keys, cache: createPageCache(options.cacheBytes) }
+    const index = new RepositoryIndex(place, createPackCache(backend, keys), options)
     await index.reload(abort)
+    return index
+  }
+
+  /** The same segments and caches, with other packs left out. */
+  leavingOut(isExcluded: (packKey: string) => boolean): RepositoryIndex {
+    const index = new RepositoryIndex(this.#place, this.packs, { ...this.#options, isExcluded })
+    index.#segments = this.#segments
     return index
   }
 

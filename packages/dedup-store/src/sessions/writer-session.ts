@@ -30,7 +30,10 @@ export type Knowledge = 'stored' | 'unknown'
 export class WriterSession implements AsyncDisposable {
   readonly sid: string
   readonly context: RepositoryContext
+  /** What the session may refer to. */
   readonly index: RepositoryIndex
+  /** For reading: also packs under a tomb that isn't decided, where the nodes of a parent's map may lie. */
+  readonly readable: RepositoryIndex
   readonly #heartbeat: Heartbeat
   readonly #publisher: SegmentPublisher
   readonly #dataSeal: PackSeal
@@ -40,10 +43,16 @@ export class WriterSession implements AsyncDisposable {
   #packs = 0
   #isDecided = false
 
-  private constructor(context: RepositoryContext, sid: string, heartbeat: Heartbeat, index: RepositoryIndex) {
+  private constructor(
+    context: RepositoryContext,
+    sid: string,
+    heartbeat: Heartbeat,
+    { index, deleted }: { index: RepositoryIndex; deleted: ReadonlySet<string> },
+  ) {
     this.context = context
     this.sid = sid
     this.index = index
+    this.readable = index.leavingOut(key => deleted.has(key))
     this.#heartbeat = heartbeat
     this.#publisher = new SegmentPublisher(context, sid, index)
     const { keys } = context
@@ -67,7 +76,7 @@ export class WriterSession implements AsyncDisposable {
     const sid = createSessionId()
     const heartbeat = await announceSession(context, sid, options)
     try {
-      const { excludedForWriters } = await readGcState(context, options)
+      const { excludedForWriters, deleted } = await readGcState(context, options)
       const index = await RepositoryIndex.load(
         context.backend,
         context.keys,
@@ -78,7 +87,7 @@ export class WriterSession implements AsyncDisposable {
         },
         options,
       )
-      const session = new WriterSession(context, sid, heartbeat, index)
+      const session = new WriterSession(context, sid, heartbeat, { index, deleted })
       await session.#adopt(excludedForWriters, options)
       await sweepTemporaries(context, options)
       return session

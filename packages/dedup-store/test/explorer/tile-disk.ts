@@ -3,7 +3,7 @@ import type { Bytes, DiskReader, Extent } from '@granary/core'
 import { markDirty } from '@granary/core'
 import { seededBytes } from '@granary/testing/simulation'
 
-export const TILE_BYTES = 65_536
+export const TILE_BYTES = 32_768
 
 /** Contents a tile may have; 0 is nothing. */
 export const PALETTE = 14
@@ -20,11 +20,14 @@ export interface TileDisk {
   readonly tiles: readonly number[]
 }
 
-/** Small ones have one window, the large one has its second tile at the end of a window and its third in the next. */
+/**
+ * Small ones have one window, the large one has its second tile at the end of a window and its third in the next. What lies between
+ * is long enough to end a chunk, so that a tile's chunks stay when another one changes.
+ */
 export const SHAPES: readonly Omit<TileDisk, 'tiles'>[] = [
-  { sizeBytes: 3 * TILE_BYTES, places: [0, 1, 2] },
-  { sizeBytes: 4 * TILE_BYTES - 5000, places: [0, 1, 3] },
-  { sizeBytes: 514 * TILE_BYTES, places: [0, 511, 513] },
+  { sizeBytes: 7 * TILE_BYTES, places: [0, 2, 5] },
+  { sizeBytes: 8 * TILE_BYTES - 5000, places: [0, 3, 4, 7] },
+  { sizeBytes: 1027 * TILE_BYTES, places: [0, 1023, 1026] },
 ]
 
 const bytesOf = ({ sizeBytes }: TileDisk, place: number): number =>

@@ -8,6 +8,7 @@ import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary
 import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
 import type { Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'
+import { gcKey } from '../../src/gc/gc-state.ts'
 import type { CollectionProtocol } from '../../src/gc/protocol.ts'
 import { mergeIndex } from '../../src/index/merge-index.ts'
 import { CONTENT_LABEL, TIME_TO_LIVE_MS, changeTiles, randomTiles, reopen } from './history.ts'
@@ -221,13 +222,15 @@ const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => 
   )
 }
 
-/** Decisions are put once and never go. */
-const checkDecisions = ({ storage, wrong }: World): void => {
-  const seen = new Set<string>()
+/** Decisions are put once and never go; a collection begins when the one before it is decided. */
+const checkDecisions = ({ storage, history, wrong }: World): void => {
+  const seen = new Set(history.objects.map(({ key }) => key))
   for (const { actor, key, bytes } of storage.changes) {
     if (!/^(commit|forget|gc)\//.test(key) || key.endsWith('/hb')) continue
     if (bytes === undefined) wrong.push(`${actor} deleted ${key}`)
     else if (seen.has(key)) wrong.push(`${actor} put ${key} again`)
+    const number = Number(/^gc\/(\d+)\/claim$/.exec(key)?.[1] ?? 1)
+    if (number > 1 && !seen.has(gcKey(number - 1, 'del'))) wrong.push(`${actor} put ${key} while another collection ran`)
     seen.add(key)
   }
 }

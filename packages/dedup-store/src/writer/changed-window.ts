@@ -11,7 +11,7 @@ export const storeChangedWindow = async (
   worker: WindowWorker,
   job: WindowJob,
   { leaf, changes }: NonNullable<WindowJob['parent']>,
-): Promise<WindowResult> => {
+): Promise<Omit<WindowResult, 'times'>> => {
   const { length, offset } = job
   const before: readonly Piece[] = typeof leaf === 'string' ? [{ kind: leaf, length }] : decodeLeaf(leaf, length)
   const parent = before.map(piece => ({

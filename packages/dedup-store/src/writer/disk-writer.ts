@@ -18,7 +18,9 @@ import type { DiskRecord, DiskStats } from '../sessions/manifest.ts'
 import { readGathered, windowsOfDisk, windowsOfStream } from './disk-windows.ts'
 import type { DiskWindow } from './disk-windows.ts'
 import { LeafBuilder } from './leaf-builder.ts'
-import type { WindowStats } from './window-job.ts'
+import { createBottleneckMeter } from './bottleneck.ts'
+import type { BottleneckMeter } from './bottleneck.ts'
+import type { WindowStats, WindowTimes } from './window-job.ts'
 import type { WindowPool } from './window-pool.ts'
 
 /** What is to be stored. */
@@ -70,15 +72,17 @@ export const storeDisk = async (
   const nodesBefore = nodes.storedBytes
   const leaves: { window: number; leaf: NodeReference }[] = []
   let doneBytes = 0
+  const meter = createBottleneckMeter()
 
   const store = async (
     window: DiskWindow,
     windowSignal: AbortSignal,
   ): Promise<{ window: number; leaf: NodeReference }> => {
-    const { leaf, stats: added } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
+    const { leaf, stats: added, times } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
     doneBytes += window.length
     if (added !== undefined) addStats(stats, added)
-    onProgress?.({ ...stats, disk: input.name, doneBytes, totalBytes })
+    if (times !== undefined) meter.add(times)
+    onProgress?.({ ...stats, disk: input.name, doneBytes, totalBytes, ...limitOf(meter) })
     return { window: window.window, leaf }
   }
   const windows = isReader(disk) ? windowsOfDisk(disk, { signal }) : windowsOfStream(disk, { signal })
@@ -102,7 +106,7 @@ const storeWindow = async (
   { pool, nodes, input, base }: { pool: WindowPool; nodes: NodeStore; input: DiskInput; base: DiskParent | undefined },
   { window, length, ranges, isClean, changes, bytes }: DiskWindow,
   signal: AbortSignal,
-): Promise<{ leaf: NodeReference; stats?: WindowStats }> => {
+): Promise<{ leaf: NodeReference; stats?: WindowStats; times?: WindowTimes }> => {
   if (isClean && base !== undefined) return { leaf: await base.reader.leafReference(window, { signal }) }
   if (ranges.every(range => range.kind !== 'data')) return { leaf: await leafOfNothing(ranges, nodes) }
   const offset = windowOffset(window)
@@ -122,7 +126,7 @@ const storeWindow = async (
   signal.throwIfAborted()
   const leaf: NodeReference =
     typeof result.leaf === 'string' ? { kind: result.leaf } : { kind: 'node', id: await nodes.store(result.leaf) }
-  return { leaf, stats: result.stats }
+  return { leaf, stats: result.stats, times: result.times }
 }
 
 const leafOfNothing = async (ranges: DiskWindow['ranges'], nodes: NodeStore): Promise<NodeReference> => {
@@ -130,6 +134,11 @@ const leafOfNothing = async (ranges: DiskWindow['ranges'], nodes: NodeStore): Pr
   builder.addZeros(ranges.reduce((sum, range) => sum + range.length, 0))
   const leaf = builder.finish()
   return typeof leaf === 'string' ? { kind: leaf } : { kind: 'node', id: await nodes.store(leaf) }
+}
+
+const limitOf = (meter: BottleneckMeter): { limitedBy?: Bottleneck } => {
+  const limitedBy = meter.limitedBy()
+  return limitedBy === undefined ? {} : { limitedBy }
 }
 
 const addStats = (sum: { -readonly [Key in keyof DiskStats]: number }, added: WindowStats): void => {

@@ -12,6 +12,7 @@ export class PackOutput {
   #filled = 0
   #pack: PackBuilder | undefined
   #writing: Promise<void> = Promise.resolve()
+  #waitedMs = 0
 
   /** @param buffers two of equal size, larger than any blob */
   constructor(seal: PackSeal, buffers: readonly [Bytes, Bytes], emit: (piece: PackPiece) => Promise<void>) {
@@ -33,6 +34,11 @@ export class PackOutput {
     this.#filled += length
     if (this.#pack.isFull) await this.finish()
     return length
+  }
+
+  /** Time spent waiting for the storage. */
+  get waitedMs(): number {
+    return this.#waitedMs
   }
 
   /** Ends the open pack, if there is one. */
@@ -59,7 +65,9 @@ export class PackOutput {
 
   /** Hands the filled buffer on once the one before it is written, and goes on in that one. */
   async #flush(end?: NonNullable<PackPiece['end']>): Promise<void> {
+    const startMs = performance.now()
     await this.#writing
+    this.#waitedMs += performance.now() - startMs
     const bytes = this.#buffer.subarray(0, this.#filled)
     this.#writing = this.#emit(end === undefined ? { bytes } : { bytes, end })
     this.#writing.catch(() => undefined) // Reported by the next flush.

@@ -39,10 +39,20 @@ export interface WindowStats {
   readonly newChunks: number
 }
 
+/** Where the time of a window went, milliseconds. */
+export interface WindowTimes {
+  readonly totalMs: number
+  /** Waiting for, or reading from, the source. */
+  readonly sourceMs: number
+  /** Waiting for the storage. */
+  readonly targetMs: number
+}
+
 export interface WindowResult {
   /** The leaf's bytes, or what all of the window is. */
   readonly leaf: Bytes | 'zero' | 'hole'
   readonly stats: WindowStats
+  readonly times: WindowTimes
 }
 
 /** A part of the open pack, in order. */

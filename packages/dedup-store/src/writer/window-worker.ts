@@ -40,6 +40,7 @@ export class WindowWorker {
   /** `maxPendingBytes`, then a batch: a chunk that began in the batch before lies right before this one. */
   readonly #input: ArenaSlice
   readonly #pendingBytes: number
+  #sourceMs = 0
 
   constructor(setup: WindowSetup, host: WindowHost) {
     const { maxBytes } = setup.chunker
@@ -57,9 +58,16 @@ export class WindowWorker {
 
   /** Stores a window and gives back its leaf. Nothing of a window that failed may be committed. */
   async store(job: WindowJob): Promise<WindowResult> {
-    return job.parent === undefined
-      ? await new WindowRun(this, job).run()
-      : await storeChangedWindow(this, job, job.parent)
+    const startMs = performance.now()
+    const [sourceMs, targetMs] = [this.#sourceMs, this.#output.waitedMs]
+    const stored =
+      job.parent === undefined ? await new WindowRun(this, job).run() : await storeChangedWindow(this, job, job.parent)
+    const times = {
+      totalMs: performance.now() - startMs,
+      sourceMs: this.#sourceMs - sourceMs,
+      targetMs: this.#output.waitedMs - targetMs,
+    }
+    return { ...stored, times }
   }
 
   /** Ends the open pack. */
@@ -81,8 +89,10 @@ export class WindowWorker {
 
   /** Reads from the disk into the arena. */
   async read(job: WindowJob, offset: number, target: Bytes): Promise<void> {
+    const startMs = performance.now()
     if (job.fileDescriptor === undefined) await this.#host.read(offset, target)
     else readFully(job.fileDescriptor, offset, target)
+    this.#sourceMs += performance.now() - startMs
   }
 
   idOf(bytes: Bytes): Bytes {
@@ -128,7 +138,7 @@ class WindowRun {
     this.#leaf = new LeafBuilder(job.ranges)
   }
 
-  async run(): Promise<WindowResult> {
+  async run(): Promise<Omit<WindowResult, 'times'>> {
     for (const { length, kind } of this.#job.ranges) {
       if (kind === 'data') await this.#takeData(length)
       else await this.#takeZeros(length)

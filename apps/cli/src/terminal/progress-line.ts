@@ -70,12 +70,12 @@ const describe = (
   if (totalBytes !== undefined && totalBytes > 0) parts.push(`${Math.floor((doneBytes / totalBytes) * 100)} %`)
   parts.push(`${formatBytes(doneBytes)}${rate === undefined ? '' : ` at ${formatRate(rate)}`}`)
   const counts = []
-  if (newBytes !== undefined) counts.push(`new ${formatBytes(newBytes)}`)
+  if (left !== undefined) counts.push(`ETA ${formatDuration(left)}`)
+  if (limitedBy !== undefined) counts.push(`limited by ${limitedBy}`)
   if (storedBytes !== undefined)
     counts.push(
       `stored ${formatBytes(storedBytes)}${storedBytes > 0 ? ` (x${(doneBytes / storedBytes).toFixed(1)})` : ''}`,
     )
-  if (left !== undefined) counts.push(`ETA ${formatDuration(left)}`)
-  if (limitedBy !== undefined) counts.push(`limited by: ${limitedBy}`)
+  if (newBytes !== undefined) counts.push(`new ${formatBytes(newBytes)}`)
   return [parts.join('  '), ...counts].join(' · ')
 }

@@ -7,8 +7,6 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import type { ZstdCodec } from './zstd-codec.ts'
@@ -58,8 +56,7 @@ const scratch = (zstd: ZstdExports): ((bytes: number) => number) => {
 }
 
 const instantiate = async (): Promise<ZstdExports> => {
-  const entry = createRequire(import.meta.url).resolve('@bokuweb/zstd-wasm')
-  const bytes = await readFile(join(dirname(entry), 'zstd.wasm'))
+  const bytes = await readFile(new URL('./zstd.wasm', import.meta.resolve('@bokuweb/zstd-wasm')))
   let zstd: ZstdExports | undefined
   const abort = (): never => {
     throw failed('the WebAssembly module')

@@ -1,1 +1,13 @@
-export {}
+/** NBD client and server. @module */
+export type { NbdAddress } from './address.ts'
+export type { NbdUri } from './uri.ts'
+export { formatNbdUri, isNbdUri, parseNbdUri } from './uri.ts'
+export type { NbdCertificates, NbdPskKeys } from './tls.ts'
+export { readNbdCertificates, readNbdPskFile } from './tls.ts'
+export type { NbdUriOptions } from './client/connect.ts'
+export { connectNbd, listNbdExports } from './client/connect.ts'
+export type { NbdDisk } from './client/disk.ts'
+export type { NbdExportInfo } from './client/open-link.ts'
+export type { NbdClientOptions, NbdTarget } from './client/options.ts'
+export type { MetaExtent } from './client/status-reader.ts'
+export type { NbdClientTls } from './client/tls.ts'

@@ -1,6 +1,6 @@
 /** One open connection in the transmission phase. @module */
 import { GranaryError } from '@granary/core'
-import { COMMAND } from '../protocol/constants.ts'
+import { COMMAND, COMMAND_FLAG } from '../protocol/constants.ts'
 import { encodeRequest } from '../protocol/requests.ts'
 import type { Negotiated } from './negotiate.ts'
 import { PendingRequest } from './pending-request.ts'
@@ -126,7 +126,9 @@ export class Link {
     this.#requests.set(number, request)
     this.#bytesInFlight += transferBytes(request.spec)
     const cookie = { high: Math.floor(number / 2 ** 32), low: number >>> 0 }
-    transport.write(encodeRequest({ command, flags, cookie, offset, length }, style === 'extended'))
+    const isExtended = style === 'extended'
+    const payloadFlag = isExtended && payload !== undefined ? COMMAND_FLAG.payloadLength : 0
+    transport.write(encodeRequest({ command, flags: flags | payloadFlag, cookie, offset, length }, isExtended))
     if (payload === undefined) return () => true
     let isSent = false
     transport.write(payload, () => {

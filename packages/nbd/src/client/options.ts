@@ -24,11 +24,11 @@ export interface NbdClientOptions {
   readonly allocationDepth?: boolean
   /** More meta contexts to ask for, read with `metaExtents`. They must exist. */
   readonly metaContexts?: readonly string[]
-  /** Most connections, used when the server says that it keeps them consistent. @default 4 */
+  /** Most connections, used when the server says that it keeps them consistent. @default 2 */
   readonly connections?: number
-  /** Size of the pieces that large reads and writes are sent in, bytes. @default 1 MiB */
+  /** Size of the pieces that large reads and writes are sent in, bytes. @default 512 KiB */
   readonly requestBytes?: number
-  /** Bytes under way at most, over all connections. @default 16 MiB */
+  /** Bytes under way at most, over all connections. @default 8 MiB */
   readonly maxBytesInFlight?: number
   /** For connecting and the handshake. @default 30000 */
   readonly connectTimeoutMs?: number
@@ -54,9 +54,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Defaults and ranges of the numbers. */
 const NUMBERS = {
-  connections: { initial: 4, min: 1, max: 64 },
-  requestBytes: { initial: MiB, min: 4096, max: 32 * MiB },
-  maxBytesInFlight: { initial: 16 * MiB, min: 4096, max: 1024 * MiB },
+  connections: { initial: 2, min: 1, max: 64 },
+  requestBytes: { initial: MiB / 2, min: 4096, max: 32 * MiB },
+  maxBytesInFlight: { initial: 8 * MiB, min: 4096, max: 1024 * MiB },
   connectTimeoutMs: { initial: 30_000, min: 1, max: MAX_TIMER_MS },
   timeoutMs: { initial: 60_000, min: 1, max: MAX_TIMER_MS },
   reconnectAttempts: { initial: 5, min: 0, max: 1000 },

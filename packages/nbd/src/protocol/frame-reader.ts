@@ -78,6 +78,19 @@ export class FrameReader {
     return this.#take(length)
   }
 
+  /** The next `length` bytes if they are here already and in one piece; they stay for `read` or `drop`. */
+  peek(length: number): Bytes | undefined {
+    const chunk = this.#chunks[0]
+    return chunk !== undefined && chunk.length - this.#used >= length
+      ? chunk.subarray(this.#used, this.#used + length)
+      : undefined
+  }
+
+  /** Uses up what `peek` showed. */
+  drop(length: number): void {
+    this.#takePart(length)
+  }
+
   /** Fills `target` with the next bytes, as they come. */
   async readInto(target: Bytes): Promise<void> {
     for (let filled = 0; filled < target.length;) {

@@ -20,6 +20,9 @@ import { answerStatus } from './status.ts'
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
 /** Longest list of contexts in a BLOCK_STATUS, bytes. */
 const MAX_FILTER_BYTES = 4096
+/** Adjacent reads are served together up to here. */
+const MAX_BATCH_REQUESTS = 16
+const MAX_BATCH_BYTES = 1024 * 1024
 /** Slowest client that counts as alive, bytes per millisecond. */
 const MIN_BYTES_PER_MS = 65.536
 
@@ -87,7 +90,8 @@ export class Transmission {
     if (request.command === COMMAND.disconnect) return false
     const hasPayload =
       request.command === COMMAND.write || (isExtended && (request.flags & COMMAND_FLAG.payloadLength) !== 0)
-    const charge = Math.max(this.#minCharge, this.#chargeOf(request))
+    const batch = request.command === COMMAND.read && !hasPayload ? this.#takeAdjacent(request) : [request]
+    const charge = batch.reduce((sum, each) => sum + Math.max(this.#minCharge, this.#chargeOf(each)), 0)
     await this.#budget.acquire(charge)
     if (!this.#shared.budget.tryAcquire(charge)) await this.#shared.budget.acquire(charge)
     const release = (): void => {
@@ -95,7 +99,9 @@ export class Transmission {
       this.#shared.budget.release(charge)
     }
     try {
-      const work = hasPayload ? await this.#receive(request) : async () => this.#dispatch(request)
+      const work = hasPayload
+        ? await this.#receive(request)
+        : async () => (batch.length > 1 ? this.#readTogether(batch) : this.#dispatch(request))
       const job = this.#attempt(request, work).finally(() => {
         this.#atWork.delete(job)
         release()
@@ -106,6 +112,29 @@ export class Transmission {
       throw error
     }
     return true
+  }
+
+  /**
+   * A read, and those that wait behind it and go on where it ends: clients that copy ask in small pieces,
+   * and one read of the disk serves several of them.
+   */
+  #takeAdjacent(first: Request): readonly Request[] {
+    const batch = [first]
+    const isExtended = this.#session.style === 'extended'
+    let { length } = first
+    if (this.#refusalOf(first, length) !== undefined) return batch
+    while (batch.length < MAX_BATCH_REQUESTS) {
+      const head = this.#session.wire.reader.peek(requestBytes(isExtended))
+      if (head === undefined) break
+      const next = decodeRequest(head, isExtended)
+      const isAdjacent = next.command === COMMAND.read && next.offset === first.offset + length
+      if (!isAdjacent || length + next.length > MAX_BATCH_BYTES || this.#refusalOf(next, next.length) !== undefined)
+        break
+      this.#session.wire.reader.drop(head.length)
+      batch.push(next)
+      length += next.length
+    }
+    return batch
   }
 
   #chargeOf({ command, length }: Request): number {
@@ -177,6 +206,26 @@ export class Transmission {
     // A disk that fails may still be writing to the buffer: it is then left to the garbage collector.
     await this.#session.export.disk.read(request.offset, buffer, { signal: this.#abort.signal })
     await this.#replies.data(request, buffer)
+    this.#shared.buffers.giveBack(buffer)
+  }
+
+  /** Serves several adjacent reads by one read of the disk. */
+  async #readTogether(batch: readonly Request[]): Promise<void> {
+    const { offset } = batch[0] as Request
+    const buffer = this.#shared.buffers.take(batch.reduce((sum, { length }) => sum + length, 0))
+    try {
+      await this.#session.export.disk.read(offset, buffer, { signal: this.#abort.signal })
+    } catch {
+      // One bad block must not fail the reads beside it: each is tried alone, and tells its own error.
+      await Promise.all(batch.map(async request => this.#attempt(request, async () => this.#read(request))))
+      return
+    }
+    await Promise.all(
+      batch.map(async request => {
+        const start = request.offset - offset
+        await this.#replies.data(request, buffer.subarray(start, start + request.length))
+      }),
+    )
     this.#shared.buffers.giveBack(buffer)
   }
 

@@ -9,6 +9,7 @@ const LIMITS = {
   maxConnections: { initial: 1024, min: 1, max: 1_000_000 },
   handshakeTimeoutMs: { initial: 10_000, min: 1, max: MAX_TIMER_MS },
   stallTimeoutMs: { initial: 120_000, min: 1, max: MAX_TIMER_MS },
+  minRateBytesPerSecond: { initial: 64 * 1024, min: 1, max: 2 ** 40 },
   maxRequestBytes: { initial: 32 * MiB, min: MiB, max: 64 * MiB },
   maxRequestsPerConnection: { initial: 64, min: 1, max: 4096 },
   maxBytesPerConnection: { initial: 32 * MiB, min: MiB, max: 1024 * MiB },
@@ -23,9 +24,11 @@ export interface NbdServerLimits {
   readonly handshakeTimeoutMs?: number
   /**
    * A client that neither takes what it asked for nor sends what it announced is cut off after this,
-   * plus one second per 64 KiB that wait. @default 120000
+   * plus the time that the bytes take at `minRateBytesPerSecond`. @default 120000
    */
   readonly stallTimeoutMs?: number
+  /** Slowest client that counts as alive. @default 65536 */
+  readonly minRateBytesPerSecond?: number
   /** Longest read or write, told to clients, bytes. @default 32 MiB */
   readonly maxRequestBytes?: number
   /** Requests at work at once on one connection; more wait in the socket. @default 64 */

@@ -23,8 +23,6 @@ const MAX_FILTER_BYTES = 4096
 /** Adjacent reads are served together up to here. */
 const MAX_BATCH_REQUESTS = 16
 const MAX_BATCH_BYTES = 1024 * 1024
-/** Slowest client that counts as alive, bytes per millisecond. */
-const MIN_BYTES_PER_MS = 65.536
 
 /** What all connections of a server share. */
 export interface SharedResources {
@@ -85,7 +83,8 @@ export class Transmission {
     const { wire, style } = this.#session
     const isExtended = style === 'extended'
     const head = await wire.reader.readOrEnd(requestBytes(isExtended))
-    if (head === undefined) return false
+    // What a client asked before it was cut off, nobody waits for.
+    if (head === undefined || wire.isDestroyed) return false
     const request = decodeRequest(head, isExtended)
     if (request.command === COMMAND.disconnect) return false
     const hasPayload =
@@ -272,11 +271,11 @@ export class Transmission {
   /** Cuts off a client that holds memory and does not move. */
   #checkProgress(): void {
     const { wire } = this.#session
-    const { stallTimeoutMs } = this.#shared.limits
+    const { stallTimeoutMs, minRateBytesPerSecond } = this.#shared.limits
     const now = performance.now()
     const { bytes, lastSentMs } = wire.backlog
     const isStuck = (sinceMs: number, waiting: number): boolean =>
-      waiting > 0 && now - sinceMs > stallTimeoutMs + waiting / MIN_BYTES_PER_MS
+      waiting > 0 && now - sinceMs > stallTimeoutMs + (waiting / minRateBytesPerSecond) * 1000
     if (isStuck(lastSentMs, bytes) || (this.#incoming && isStuck(this.#incoming.sinceMs, this.#incoming.bytes)))
       wire.destroy()
   }

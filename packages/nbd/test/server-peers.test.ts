@@ -7,7 +7,7 @@ import type { DiskReader } from '@granary/core'
 import { seededBytes } from '@granary/testing'
 import { serveNbd } from '../src/index.ts'
 import type { NbdServer } from '../src/index.ts'
-import { missing, mustRun, run, temporaryFolder } from './peers.ts'
+import { missing, run, temporaryFolder } from './peers.ts'
 
 const MiB = 1024 * 1024
 const SERVE_MAIN = fileURLToPath(new URL('./serve-main.js', import.meta.url))
@@ -58,9 +58,9 @@ t.test('nbdinfo reads our exports', { skip: missing('nbdinfo') }, async t => {
     can_flush: true,
     can_fua: true,
     can_df: true,
-    block_minimum: 1,
-    block_preferred: 4096,
-    block_maximum: 32 * MiB,
+    block_size_minimum: 1,
+    block_size_preferred: 4096,
+    block_size_maximum: 32 * MiB,
   })
   const list = JSON.parse((await run('nbdinfo', ['--list', '--json', uri])).stdout) as { exports: object[] }
   t.match(list.exports, [{ 'export-name': '' }, { 'export-name': 'second', is_read_only: true }])
@@ -121,7 +121,7 @@ h.add_meta_context("qemu:dirty-bitmap:b0")
 h.connect_uri("${uri}")
 assert h.get_structured_replies_negotiated()
 assert h.pread(5, 0) == open("${image}", "rb").read(5)
-assert h.pread(4096, 1048576, nbd.CMD_FLAG_DF) == bytes(4096)
+assert h.pread_structured(4096, 1048576, lambda *chunk: None, nbd.CMD_FLAG_DF) == bytes(4096)
 h.pwrite(b"hello", 100, nbd.CMD_FLAG_FUA)
 assert h.pread(5, 100) == b"hello"
 h.zero(65536, 0, nbd.CMD_FLAG_NO_HOLE)
@@ -166,7 +166,7 @@ t.test('qemu-img and qemu-io: compare, map, convert, write', { skip: missing('qe
     const image = join(folder, 'd.img')
     writeFileSync(image, bytes)
     t.match(await run('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', image, uri]), { code: 0, stdout: /identical/ })
-    const map = JSON.parse(mustRun('qemu-img', 'map', '-f', 'raw', '--output=json', uri)) as object[]
+    const map = JSON.parse((await run('qemu-img', ['map', '-f', 'raw', '--output=json', uri])).stdout) as object[]
     t.match(map[1], { start: MiB, length: 2 * MiB, zero: true, data: true })
     const writes = ['-c', 'write -P 9 5000 70000', '-c', 'write -z 3M 1M', '-c', 'discard 4M 64k', '-c', 'flush']
     t.match(
@@ -188,7 +188,7 @@ t.test('qemu-img and qemu-io: compare, map, convert, write', { skip: missing('qe
 t.test('qemu-img sees our bitmap', { skip: missing('qemu-img') }, async t => {
   const { folder } = await serve(content())
   const options = `driver=nbd,server.type=unix,server.path=${join(folder, 's')},x-dirty-bitmap=qemu:dirty-bitmap:b0`
-  const map = JSON.parse(mustRun('qemu-img', 'map', '--image-opts', '--output=json', options)) as { data: boolean }[]
+  const map = JSON.parse((await run('qemu-img', ['map', '--image-opts', '--output=json', options])).stdout) as { data: boolean }[]
   t.strictSame(
     map.map(({ data }) => data),
     [true, false, true, false, true, false, true, false],

@@ -188,7 +188,9 @@ t.test('qemu-img and qemu-io: compare, map, convert, write', { skip: missing('qe
 t.test('qemu-img sees our bitmap', { skip: missing('qemu-img') }, async t => {
   const { folder } = await serve(content())
   const options = `driver=nbd,server.type=unix,server.path=${join(folder, 's')},x-dirty-bitmap=qemu:dirty-bitmap:b0`
-  const map = JSON.parse((await run('qemu-img', ['map', '--image-opts', '--output=json', options])).stdout) as { data: boolean }[]
+  const map = JSON.parse((await run('qemu-img', ['map', '--image-opts', '--output=json', options])).stdout) as {
+    data: boolean
+  }[]
   t.strictSame(
     map.map(({ data }) => data),
     [true, false, true, false, true, false, true, false],

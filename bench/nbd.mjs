@@ -149,7 +149,9 @@ const measure = async (program, ...args) => {
 
 /** CPU seconds that a process and its threads have used. */
 const cpuOf = pid => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
 }
 
@@ -223,10 +225,21 @@ const clients = async folder => {
     'nbdkit memory, TCP': `nbd://127.0.0.1:${memoryPort}`,
   }
   await Promise.all([{ path: unix }, { path: memory }].map(untilListening))
-  await Promise.all([{ host: '127.0.0.1', port }, { host: '127.0.0.1', port: memoryPort }].map(untilListening))
+  await Promise.all(
+    [
+      { host: '127.0.0.1', port },
+      { host: '127.0.0.1', port: memoryPort },
+    ].map(untilListening),
+  )
   for (const name of ['nbdkit memory, unix', 'nbdkit memory, TCP']) await measure('nbdcopy', image, uris[name])
   for (const [name, uri] of Object.entries(uris))
-    rows.push(await compare(`client: ${name}`, () => measure('nbdcopy', uri, 'null:'), () => copy(uri)))
+    rows.push(
+      await compare(
+        `client: ${name}`,
+        () => measure('nbdcopy', uri, 'null:'),
+        () => copy(uri),
+      ),
+    )
   return { rows, image, unix, port }
 }
 
@@ -234,11 +247,21 @@ const servers = async (folder, { image, unix, port }) => {
   const rows = []
   const [ours, ourPort] = [join(folder, 'o'), await freePort()]
   const pairs = [
-    ['unix', `nbd+unix:///?socket=${unix}`, `nbd+unix:///?socket=${ours}`, { path: ours }],
-    ['TCP', `nbd://127.0.0.1:${port}`, `nbd://127.0.0.1:${ourPort}`, { host: '127.0.0.1', port: ourPort }],
+    {
+      name: 'unix',
+      theirs: `nbd+unix:///?socket=${unix}`,
+      uri: `nbd+unix:///?socket=${ours}`,
+      where: { path: ours },
+    },
+    {
+      name: 'TCP',
+      theirs: `nbd://127.0.0.1:${port}`,
+      uri: `nbd://127.0.0.1:${ourPort}`,
+      where: { host: '127.0.0.1', port: ourPort },
+    },
   ]
   const theirServers = children.filter(child => child.spawnfile === 'qemu-nbd')
-  for (const [i, [name, theirs, uri, where]] of pairs.entries()) {
+  for (const [i, { name, theirs, uri, where }] of pairs.entries()) {
     const server = start(process.execPath, [fileURLToPath(import.meta.url), '--serve', `${image}|${uri}`])
     await untilListening(where)
     rows.push(
@@ -260,7 +283,13 @@ const sparse = async folder => {
   await untilListening({ path: socket })
   const uri = `nbd+unix:///?socket=${socket}`
   const copy = ourClient()
-  return [await compare('client: 64 GiB sparse, 256 MiB of data', () => measure('nbdcopy', uri, 'null:'), () => copy(uri))]
+  return [
+    await compare(
+      'client: 64 GiB sparse, 256 MiB of data',
+      () => measure('nbdcopy', uri, 'null:'),
+      () => copy(uri),
+    ),
+  ]
 }
 
 const main = async () => {

@@ -8,7 +8,7 @@ import t from 'tap'
 import { GranaryError, memoryDisk } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
 import { seededBytes } from '@granary/testing'
-import { connectNbd, serveNbd } from '../src/index.ts'
+import { cachedDisk, connectNbd, serveNbd } from '../src/index.ts'
 import type { NbdServer, NbdServerOptions } from '../src/index.ts'
 import { COMMAND, COMMAND_FLAG, ERRNO, OPTION, OPTION_REPLY } from '../src/protocol/constants.ts'
 import { viewOf } from '../src/protocol/fields.ts'
@@ -393,8 +393,7 @@ t.test('options of a server are checked', async t => {
     }),
     INVALID,
   )
-  const { write: _write, ...reader } = disk
-  await t.rejects(serveNbd({ exports: [{ name: '', disk: reader, isWritable: true }], listen }), INVALID)
+  await t.rejects(serveNbd({ exports: [{ name: '', disk: cachedDisk(disk), isWritable: true }], listen }), INVALID)
   await t.rejects(serveNbd({ exports: [{ name: '', disk }], listen: 'nbds://127.0.0.1:0' }), INVALID)
   await t.rejects(serveNbd({ exports: [{ name: '', disk }], listen, limits: { maxConnections: 0 } }), INVALID)
   t.equal(encodeGreeting().length, 18)

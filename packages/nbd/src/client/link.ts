@@ -9,6 +9,8 @@ import { ReplyParser } from './reply-parser.ts'
 
 /** How long an abort waits for the system to give back the caller's bytes, before the connection is given up. */
 const ABORT_GRACE_MS = 500
+/** Requests that move this much on average are worth reading straight into their targets, bytes. */
+const BULK_BYTES = 64 * 1024
 /** How long a closing connection waits for what is under way. */
 const CLOSE_GRACE_MS = 2000
 
@@ -43,6 +45,7 @@ export class Link {
     this.#watchdog.unref()
     negotiated.transport.receiver = {
       window: () => this.#parser.window(),
+      isBulk: () => this.#bytesInFlight >= this.#requests.size * BULK_BYTES,
       filled: count => this.#receive(() => this.#parser.filled(count)),
       push: bytes => this.#receive(() => this.#parser.push(bytes)),
       ended: error => this.fail(error),

@@ -24,6 +24,7 @@ export const receiveHandshake = (transport: Transport): FrameReader => {
   const reader = new FrameReader({ pause: () => transport.pause(), resume: () => transport.resume() })
   transport.receiver = {
     window: () => undefined,
+    isBulk: () => false,
     filled: () => {},
     push: bytes => reader.push(bytes.slice()),
     ended: error => reader.end(error),

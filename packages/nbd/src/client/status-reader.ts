@@ -12,8 +12,8 @@ import { protocolError } from '../protocol/fields.ts'
 import type { BlockGrid, Range } from './block-grid.ts'
 import type { LinkPool } from './link-pool.ts'
 
-/** QEMU keeps its own requests below 2^31; asking for less than 4 GiB at once costs nothing. */
-const COMPACT_PIECE_BYTES = 2 ** 30
+/** The most that 32 bits and every block size allow. */
+const COMPACT_PIECE_BYTES = 2 ** 32 - 65_536
 const EXTENDED_PIECE_BYTES = 2 ** 40
 
 /** Runs of the contexts asked for, all of them over the same range. */
@@ -152,12 +152,20 @@ async function* readStatus(
       })
   const pieceBytes = pool.first.style === 'extended' ? EXTENDED_PIECE_BYTES : COMPACT_PIECE_BYTES
   const end = range.offset + range.length
-  for (let at = range.offset; at < end;) {
+  const ask = (at: number): Promise<Answered> => {
     const asked = grid.around({ offset: at, length: Math.min(pieceBytes, end - at) })
-    const answered = await askStatus(pool, contexts, asked, signal)
-    const clipped = clip(answered, at, end)
-    yield clipped
-    at += clipped.length
+    const answer = askStatus(pool, contexts, asked, signal).then(answered => clip(answered, at, end))
+    // A reader that stops early never looks at the answer it does not want any more.
+    answer.catch(() => undefined)
+    return answer
+  }
+  if (range.length === 0) return
+  // Where to go on is only known from an answer; the next question goes out before the answer is worked on.
+  for (let next: Promise<Answered> | undefined = ask(range.offset); next !== undefined;) {
+    const answered: Answered = await next
+    const at = answered.offset + answered.length
+    next = at < end ? ask(at) : undefined
+    yield answered
   }
 }
 

@@ -8,11 +8,15 @@ import { describeAddress } from '../address.ts'
 import type { NbdAddress } from '../address.ts'
 
 const SCRATCH_BYTES = 64 * 1024
+/** Enough for the heads of a reply, with little of its payload to copy. */
+const SMALL_SCRATCH_BYTES = 4096
 
 /** Who takes what arrives. */
 export interface Receiver {
   /** Where the next bytes may be put at once, or undefined for "anywhere, then `push`". Asked before each read of the socket. */
   readonly window: () => Bytes | undefined
+  /** True when what comes next begins long payloads: little is then read ahead of their window. */
+  readonly isBulk: () => boolean
   /** So many bytes stand at the start of the last window. */
   readonly filled: (count: number) => void
   /** Takes bytes that are only lent for the call. */
@@ -21,7 +25,7 @@ export interface Receiver {
   readonly ended: (error: GranaryError) => void
 }
 
-const NOBODY: Receiver = { window: () => undefined, filled: () => {}, push: () => {}, ended: () => {} }
+const NOBODY: Receiver = { window: () => undefined, isBulk: () => false, filled: () => {}, push: () => {}, ended: () => {} }
 
 /**
  * Sends bytes, gathered per turn of the event loop into one system call, and hands what arrives to its receiver.
@@ -57,8 +61,9 @@ export class Transport {
     if (this.#failure !== undefined) receiver.ended(this.#failure)
   }
 
-  window(): Bytes | undefined {
-    return this.#receiver.window()
+  /** Where to read to: a window of the receiver, or the scratch, or its beginning. */
+  place(scratch: Bytes, smallScratch: Bytes): Bytes {
+    return this.#receiver.window() ?? (this.#receiver.isBulk() ? smallScratch : scratch)
   }
 
   deliver(bytes: Bytes, isWindow: boolean): void {
@@ -138,11 +143,12 @@ export const openTransport = async (
   signal.throwIfAborted()
   const name = describeAddress(address)
   const scratch = new Uint8Array(SCRATCH_BYTES)
+  const smallScratch = scratch.subarray(0, SMALL_SCRATCH_BYTES)
   let transport: Transport | undefined
   const onread = {
-    buffer: (): Bytes => transport?.window() ?? scratch,
+    buffer: (): Bytes => transport?.place(scratch, smallScratch) ?? scratch,
     callback: (count: number, buffer: Bytes): boolean => {
-      transport?.deliver(buffer.subarray(0, count), buffer !== scratch)
+      transport?.deliver(buffer.subarray(0, count), buffer !== scratch && buffer !== smallScratch)
       return true
     },
   }

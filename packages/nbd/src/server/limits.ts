@@ -11,9 +11,9 @@ const LIMITS = {
   stallTimeoutMs: { initial: 120_000, min: 1, max: MAX_TIMER_MS },
   minRateBytesPerSecond: { initial: 64 * 1024, min: 1, max: 2 ** 40 },
   maxRequestBytes: { initial: 32 * MiB, min: MiB, max: 64 * MiB },
-  maxRequestsPerConnection: { initial: 64, min: 1, max: 4096 },
-  maxBytesPerConnection: { initial: 32 * MiB, min: MiB, max: 1024 * MiB },
-  maxBytes: { initial: 512 * MiB, min: MiB, max: 1024 * 1024 * MiB },
+  maxRequestsPerConnection: { initial: 16, min: 1, max: 4096 },
+  maxBytesPerConnection: { initial: 8 * MiB, min: MiB, max: 1024 * MiB },
+  maxBytes: { initial: 256 * MiB, min: MiB, max: 1024 * 1024 * MiB },
   closeGraceMs: { initial: 4000, min: 0, max: MAX_TIMER_MS },
 } as const
 
@@ -31,11 +31,11 @@ export interface NbdServerLimits {
   readonly minRateBytesPerSecond?: number
   /** Longest read or write, told to clients, bytes. @default 32 MiB */
   readonly maxRequestBytes?: number
-  /** Requests at work at once on one connection; more wait in the socket. @default 64 */
+  /** Requests at work at once on one connection; more wait in the socket. @default 16 */
   readonly maxRequestsPerConnection?: number
-  /** Payload in memory for one connection, bytes; one request above it is served alone. @default 32 MiB */
+  /** Payload in memory for one connection, bytes; one request above it is served alone. @default 8 MiB */
   readonly maxBytesPerConnection?: number
-  /** Payload in memory for all connections, bytes. @default 512 MiB */
+  /** Payload in memory for all connections, bytes. @default 256 MiB */
   readonly maxBytes?: number
   /** How long `close` lets requests finish. @default 4000 */
   readonly closeGraceMs?: number

@@ -4,8 +4,8 @@
 const MAX_STREAMS = 16
 /** Reads in a row that make a reader linear. */
 const LINEAR_READS = 3
-/** How far behind or ahead a read may be to belong to a reader: clients send their requests slightly out of order. */
-const SLACK_BYTES = 1024 * 1024
+/** How far behind or ahead a read may be to belong to a reader: requests may overtake each other a little. */
+const SLACK_BYTES = 128 * 1024
 
 interface Stream {
   nextOffset: number

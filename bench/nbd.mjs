@@ -65,6 +65,8 @@ const serve = async listen => {
   process.exit(0)
 }
 
+const spans = Array.from({ length: SPANS }, () => new Uint8Array(new SharedArrayBuffer(SPAN_BYTES)))
+
 /** Reads all that is not zero, as a copy does, and lets the bytes drop. */
 const readAll = async uri => {
   const disk = await connectNbd(uri, {
@@ -72,7 +74,7 @@ const readAll = async uri => {
     requestBytes: Number(options['request-kib']) * 1024,
     maxBytesInFlight: Number(options['in-flight-mib']) * MiB,
   })
-  const free = Array.from({ length: SPANS }, () => new Uint8Array(new SharedArrayBuffer(SPAN_BYTES)))
+  const free = [...spans]
   const busy = new Set()
   let dataBytes = 0
   for await (const { offset, length, kind } of disk.extents()) {

@@ -1,4 +1,5 @@
 /** A bound on bytes that are under way. @module */
+import { AbortHub } from './abort-hub.ts'
 
 interface Waiter {
   readonly bytes: number
@@ -13,9 +14,11 @@ export class ByteBudget {
   readonly capacityBytes: number
   #usedBytes = 0
   readonly #waiters: Waiter[] = []
+  readonly #hub: AbortHub
 
-  constructor(capacityBytes: number) {
+  constructor(capacityBytes: number, hub = new AbortHub()) {
     this.capacityBytes = capacityBytes
+    this.#hub = hub
   }
 
   get usedBytes(): number {
@@ -37,17 +40,18 @@ export class ByteBudget {
       const waiter: Waiter = {
         bytes,
         admit: () => {
-          signal?.removeEventListener('abort', onAbort)
+          ignoreAbort?.()
           this.#usedBytes += bytes
           resolve()
         },
       }
       const onAbort = (): void => {
+        ignoreAbort?.()
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
         this.#admit()
         reject(signal?.reason as Error)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      const ignoreAbort = signal && this.#hub.listen(signal, onAbort)
       this.#waiters.push(waiter)
     })
   }

@@ -219,6 +219,22 @@ t.test('a server that dies with unflushed writes: with copies they are sent agai
   t.equal(Buffer.compare(durable, wanted), 0)
 })
 
+t.test('requests that a closing server refuses go to the one that follows', async t => {
+  const { uri, restart } = await serveVolatile(t)
+  await using disk = await connectNbd(uri, { reconnectDelayMs: 5, reconnectAttempts: 20 })
+  let isDone = false
+  const reading = (async () => {
+    const target = new Uint8Array(4096)
+    for (let i = 0; !isDone; i++) {
+      await disk.read((i * 4096) % MiB, target)
+      await disk.write((i * 4096) % MiB, target)
+    }
+  })()
+  for (let i = 0; i < 10; i++) await restart()
+  isDone = true
+  await t.resolves(reading)
+})
+
 t.test('an export that changed its size meanwhile is not the same disk', async t => {
   const { uri, restart } = await serveVolatile(t)
   await using disk = await connectNbd(uri, { reconnectDelayMs: 5 })

@@ -7,6 +7,7 @@ import { negotiate } from '../src/client/negotiate.ts'
 import { PendingRequest } from '../src/client/pending-request.ts'
 import { ReplyParser } from '../src/client/reply-parser.ts'
 import { Transport } from '../src/client/transport.ts'
+import { AbortHub } from '../src/abort-hub.ts'
 import { ByteBudget } from '../src/byte-budget.ts'
 import { encodeStatusChunk } from '../src/protocol/block-status.ts'
 import { CHUNK, CHUNK_DONE, COMMAND } from '../src/protocol/constants.ts'
@@ -42,7 +43,7 @@ const joined = async (style: ReplyStyle, bytes: Uint8Array, nextSize: () => numb
     maxStyle: style,
     signal: new AbortController().signal,
   })
-  return { link: new Link(negotiated, { timeoutMs: 10_000, onFailure: () => undefined }), ended }
+  return { link: new Link(negotiated, { hub: new AbortHub(), timeoutMs: 10_000, onFailure: () => undefined }), ended }
 }
 
 for (const style of ['simple', 'structured', 'extended'] as const)

@@ -1,6 +1,7 @@
 /** Several connections to one export: spreads requests over them, and replaces those that are lost. @module */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GranaryError, isGranaryError } from '@granary/core'
+import { AbortHub } from '../abort-hub.ts'
 import { ByteBudget } from '../byte-budget.ts'
 import { COMMAND, EXPORT_FLAG } from '../protocol/constants.ts'
 import { Link, transferBytes } from './link.ts'
@@ -32,6 +33,7 @@ export class LinkPool {
   readonly #options: LinkPoolOptions
   readonly #budget: ByteBudget
   readonly #links: Link[] = []
+  readonly #hub = new AbortHub()
   readonly #closing = new AbortController()
   #maxLinks: number
   #growth: Promise<void> | undefined
@@ -40,7 +42,7 @@ export class LinkPool {
   constructor(first: Negotiated, options: LinkPoolOptions) {
     this.first = first
     this.#options = options
-    this.#budget = new ByteBudget(options.settings.maxBytesInFlight)
+    this.#budget = new ByteBudget(options.settings.maxBytesInFlight, this.#hub)
     this.#maxLinks = (first.flags & EXPORT_FLAG.canMultiConn) === 0 ? 1 : options.settings.connections
     this.#add(first)
   }
@@ -112,7 +114,7 @@ export class LinkPool {
     this.#revival ??= this.#connectAgain().finally(() => {
       this.#revival = undefined
     })
-    await abortable(this.#revival, signal)
+    await this.#abortable(this.#revival, signal)
     const link = this.#pick()
     if (link === undefined) throw lostAgain()
     return link
@@ -138,12 +140,27 @@ export class LinkPool {
     }
   }
 
+  async #abortable(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return await work
+    signal.throwIfAborted()
+    let ignoreAbort = (): void => undefined
+    const aborted = new Promise<never>((_, reject) => {
+      ignoreAbort = this.#hub.listen(signal, () => reject(signal.reason as Error))
+    })
+    try {
+      await Promise.race([work, aborted])
+    } finally {
+      ignoreAbort()
+    }
+  }
+
   #add(negotiated: Negotiated): void {
     this.#links.push(this.#link(negotiated))
   }
 
   #link(negotiated: Negotiated): Link {
     const link = new Link(negotiated, {
+      hub: this.#hub,
       timeoutMs: this.#options.settings.timeoutMs,
       onFailure: () => {
         const at = this.#links.indexOf(link)
@@ -181,18 +198,3 @@ const isRepeatable = ({ command }: RequestSpec, failure: GranaryError | undefine
 
 const lostAgain = (): GranaryError =>
   new GranaryError('GRANARY_IO', 'NBD: the connection was lost', { retryable: true })
-
-const abortable = async (work: Promise<void>, signal: AbortSignal | undefined): Promise<void> => {
-  if (signal === undefined) return await work
-  signal.throwIfAborted()
-  let onAbort: (() => void) | undefined
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    await Promise.race([work, aborted])
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
-  }
-}

@@ -1,6 +1,7 @@
 /** One open connection in the transmission phase. @module */
-import { GranaryError } from '@granary/core'
-import { COMMAND, COMMAND_FLAG } from '../protocol/constants.ts'
+import { GranaryError, isGranaryError } from '@granary/core'
+import type { AbortHub } from '../abort-hub.ts'
+import { COMMAND, COMMAND_FLAG, ERRNO } from '../protocol/constants.ts'
 import { encodeRequest } from '../protocol/requests.ts'
 import type { Negotiated } from './negotiate.ts'
 import { PendingRequest } from './pending-request.ts'
@@ -15,6 +16,8 @@ const BULK_BYTES = 64 * 1024
 const CLOSE_GRACE_MS = 2000
 
 export interface LinkOptions {
+  /** Tells of aborts. */
+  readonly hub: AbortHub
   /** The connection is given up after so long without a byte while requests wait. */
   readonly timeoutMs: number
   /** Called once, when the connection is lost or closed. */
@@ -71,16 +74,14 @@ export class Link {
   async request(spec: RequestSpec, signal?: AbortSignal): Promise<StatusById> {
     if (this.#failure !== undefined) throw this.#failure
     signal?.throwIfAborted()
-    return await new Promise<StatusById>((resolve, reject) => {
-      const onAbort = (): void => this.#abandon(request, signal?.reason as Error, isSent)
-      const request = new PendingRequest(spec, (error, statuses) => {
-        signal?.removeEventListener('abort', onAbort)
-        if (error === undefined) resolve(statuses)
-        else reject(error)
-      })
-      signal?.addEventListener('abort', onAbort, { once: true })
-      const isSent = this.#send(request)
-    })
+    try {
+      return await this.#exchange(spec, signal)
+    } catch (error) {
+      if (!isGranaryError(error) || error.detail['errno'] !== ERRNO.ESHUTDOWN) throw error
+      // Nothing was done for this request, and nothing more will be done on this connection.
+      this.#leave(new GranaryError('GRANARY_IO', 'NBD: the server is shutting down', { cause: error, retryable: true }))
+      throw this.#failure ?? error
+    }
   }
 
   /** Ends the connection politely: what is under way may finish, then DISC is sent. */
@@ -94,12 +95,7 @@ export class Link {
       clearTimeout(timer)
     }
     if (this.#failure !== undefined) return
-    const { transport, style } = this.negotiated
-    const disconnect = { flags: 0, command: COMMAND.disconnect, cookie: { high: 0, low: 0 }, offset: 0, length: 0 }
-    transport.write(encodeRequest(disconnect, style === 'extended'))
-    this.#stop(new GranaryError('GRANARY_IO', 'NBD: the connection was closed'))
-    transport.end()
-    setTimeout(() => transport.destroy(), CLOSE_GRACE_MS).unref()
+    this.#leave(new GranaryError('GRANARY_IO', 'NBD: the connection was closed'))
   }
 
   /** Gives the connection up. Every request that waits is rejected with `error`. */
@@ -107,6 +103,30 @@ export class Link {
     if (this.#failure !== undefined) return
     this.#stop(error)
     this.negotiated.transport.destroy()
+  }
+
+  /** Says goodbye, and ends the connection. */
+  #leave(reason: GranaryError): void {
+    if (this.#failure !== undefined) return
+    const { transport, style } = this.negotiated
+    const disconnect = { flags: 0, command: COMMAND.disconnect, cookie: { high: 0, low: 0 }, offset: 0, length: 0 }
+    transport.write(encodeRequest(disconnect, style === 'extended'))
+    this.#stop(reason)
+    transport.end()
+    setTimeout(() => transport.destroy(), CLOSE_GRACE_MS).unref()
+  }
+
+  async #exchange(spec: RequestSpec, signal?: AbortSignal): Promise<StatusById> {
+    return await new Promise<StatusById>((resolve, reject) => {
+      const onAbort = (): void => this.#abandon(request, signal?.reason as Error, isSent)
+      const request = new PendingRequest(spec, (error, statuses) => {
+        ignoreAbort?.()
+        if (error === undefined) resolve(statuses)
+        else reject(error)
+      })
+      const ignoreAbort = signal && this.#options.hub.listen(signal, onAbort)
+      const isSent = this.#send(request)
+    })
   }
 
   #stop(error: GranaryError): void {

@@ -1,6 +1,8 @@
 /** Where to connect, and how a client behaves. @module */
 import { GranaryError } from '@granary/core'
 import type { NbdAddress } from '../address.ts'
+import { MAX_TIMER_MS, settleNumbers } from '../number-options.ts'
+import type { NumberRange } from '../number-options.ts'
 import { CONTEXT } from '../protocol/constants.ts'
 import type { ReplyStyle } from '../protocol/replies.ts'
 import { readNbdCertificates, readNbdPskFile } from '../tls.ts'
@@ -50,7 +52,6 @@ export interface NbdClientOptions {
 }
 
 const MiB = 1024 * 1024
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Defaults and ranges of the numbers. */
 const NUMBERS = {
@@ -62,7 +63,7 @@ const NUMBERS = {
   reconnectAttempts: { initial: 5, min: 0, max: 1000 },
   reconnectDelayMs: { initial: 100, min: 0, max: 60_000 },
   replayBytes: { initial: 0, min: 0, max: 1024 * MiB },
-} as const satisfies Partial<Record<keyof NbdClientOptions, { initial: number; min: number; max: number }>>
+} as const satisfies Partial<Record<keyof NbdClientOptions, NumberRange>>
 
 type NumberName = keyof typeof NUMBERS
 
@@ -79,9 +80,8 @@ export type ClientSettings = Readonly<Record<NumberName, number>> & {
 export const settleOptions = (target: NbdTarget, options: NbdClientOptions): ClientSettings => {
   const bitmapContext = options.bitmap === undefined ? undefined : CONTEXT.dirtyBitmap + options.bitmap
   const hasDepth = options.allocationDepth ?? false
-  const names = Object.keys(NUMBERS) as NumberName[]
   return {
-    ...(Object.fromEntries(names.map(name => [name, settleNumber(name, options[name])])) as Record<NumberName, number>),
+    ...settleNumbers<NumberName>(NUMBERS, options),
     target: { ...target, exportName: target.exportName ?? '' },
     requiredContexts: [
       ...(bitmapContext === undefined ? [] : [bitmapContext]),
@@ -92,19 +92,6 @@ export const settleOptions = (target: NbdTarget, options: NbdClientOptions): Cli
     hasDepth,
     replies: options.replies ?? 'extended',
   }
-}
-
-const settleNumber = (argument: NumberName, value: number | undefined): number => {
-  const { initial, min, max } = NUMBERS[argument]
-  const got = value ?? initial
-  if (Number.isSafeInteger(got) && got >= min && got <= max) return got
-  throw new GranaryError(
-    'GRANARY_INVALID_ARGUMENT',
-    `${argument}: expected a whole number in ${min}..${max}, got ${got}`,
-    {
-      detail: { argument, min, max, got },
-    },
-  )
 }
 
 /**

@@ -5,7 +5,7 @@ import { protocolError } from '../protocol/fields.ts'
 import type { StatusExtent } from '../protocol/block-status.ts'
 import { Coverage } from './coverage.ts'
 
-export const COMMAND_NAMES: Readonly<Record<number, string>> = {
+const COMMAND_NAMES: Readonly<Record<number, string>> = {
   [COMMAND.read]: 'READ',
   [COMMAND.write]: 'WRITE',
   [COMMAND.flush]: 'FLUSH',

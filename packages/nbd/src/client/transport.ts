@@ -6,6 +6,7 @@ import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { describeAddress } from '../address.ts'
 import type { NbdAddress } from '../address.ts'
+import { gatherWrites } from '../gathered-writes.ts'
 
 const SCRATCH_BYTES = 64 * 1024
 /** Enough for the heads of a reply, with little of its payload to copy. */
@@ -25,7 +26,13 @@ export interface Receiver {
   readonly ended: (error: GranaryError) => void
 }
 
-const NOBODY: Receiver = { window: () => undefined, isBulk: () => false, filled: () => {}, push: () => {}, ended: () => {} }
+const NOBODY: Receiver = {
+  window: () => undefined,
+  isBulk: () => false,
+  filled: () => {},
+  push: () => {},
+  ended: () => {},
+}
 
 /**
  * Sends bytes, gathered per turn of the event loop into one system call, and hands what arrives to its receiver.
@@ -35,7 +42,7 @@ export class Transport {
   readonly #stream: Duplex
   readonly #name: string
   #receiver: Receiver = NOBODY
-  #isCorked = false
+  readonly #write: (bytes: Bytes, sent?: () => void) => void
   #failure: GranaryError | undefined
   readonly #onData = (bytes: Bytes): void => this.#receiver.push(bytes)
   readonly #onEnd = (): void => this.#fail(undefined)
@@ -45,6 +52,7 @@ export class Transport {
   constructor(stream: Duplex, name: string, isDirect = false) {
     this.#stream = stream
     this.#name = name
+    this.#write = gatherWrites(stream)
     if (!isDirect) stream.on('data', this.#onData)
     stream.on('end', this.#onEnd)
     stream.on('close', this.#onEnd)
@@ -85,15 +93,7 @@ export class Transport {
    * @param sent called when the stream needs the bytes no more, also on failure
    */
   write(bytes: Bytes, sent?: () => void): void {
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.#stream.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.#stream.uncork()
-      })
-    }
-    this.#stream.write(bytes, sent)
+    this.#write(bytes, sent)
   }
 
   /** Ends the sending side after all that was written. */
@@ -111,6 +111,8 @@ export class Transport {
     this.#stream.off('end', this.#onEnd)
     this.#stream.off('close', this.#onEnd)
     this.#stream.off('error', this.#onError)
+    // Whoever has the stream now hears of its end; an error that nobody listens to would end the process.
+    this.#stream.on('error', () => undefined)
     this.#receiver = NOBODY
     return this.#stream
   }

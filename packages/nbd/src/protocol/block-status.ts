@@ -24,7 +24,7 @@ export interface StatusChunk {
 }
 
 /** Most extents in one chunk that this implementation sends or takes. */
-export const MAX_STATUS_EXTENTS = 1 << 20
+const MAX_STATUS_EXTENTS = 1 << 20
 
 /** Longest status payload this implementation takes, bytes. */
 export const maxStatusBytes = (isExtended: boolean): number => 8 + MAX_STATUS_EXTENTS * (isExtended ? 16 : 8)

@@ -1,8 +1,7 @@
 /** Bounds of a server, and their defaults. @module */
-import { GranaryError } from '@granary/core'
+import { MAX_TIMER_MS, settleNumbers } from '../number-options.ts'
 
 const MiB = 1024 * 1024
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Defaults and ranges. */
 const LIMITS = {
@@ -44,20 +43,4 @@ export interface NbdServerLimits {
 export type ServerLimits = Readonly<Required<NbdServerLimits>>
 
 /** Fills in the defaults. @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a limit is out of its range */
-export const settleLimits = (limits: NbdServerLimits): ServerLimits => {
-  const names = Object.keys(LIMITS) as (keyof ServerLimits)[]
-  return Object.fromEntries(names.map(name => [name, settle(name, limits[name])])) as unknown as ServerLimits
-}
-
-const settle = (argument: keyof ServerLimits, value: number | undefined): number => {
-  const { initial, min, max } = LIMITS[argument]
-  const got = value ?? initial
-  if (Number.isSafeInteger(got) && got >= min && got <= max) return got
-  throw new GranaryError(
-    'GRANARY_INVALID_ARGUMENT',
-    `${argument}: expected a whole number in ${min}..${max}, got ${got}`,
-    {
-      detail: { argument, min, max, got },
-    },
-  )
-}
+export const settleLimits = (limits: NbdServerLimits): ServerLimits => settleNumbers(LIMITS, limits)

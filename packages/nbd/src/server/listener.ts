@@ -88,10 +88,12 @@ const isAnswered = async (path: string): Promise<boolean> =>
   })
 
 /** What a parent that starts us as its server talks to: one socket at both descriptors, or a pair of pipes. */
-const standardStream = (): Duplex =>
-  fstatSync(0).isSocket()
+const standardStream = (): Duplex => {
+  const [input, output] = [fstatSync(0), fstatSync(1)]
+  return input.isSocket() && input.dev === output.dev && input.ino === output.ino
     ? new Socket({ fd: 0, readable: true, writable: true, allowHalfOpen: true })
     : Duplex.from({ readable: process.stdin, writable: process.stdout })
+}
 
 const listenError = (cause: Error, listen: Exclude<ListenAddress, { kind: 'stdio' }>): GranaryError => {
   const where = listen.kind === 'fd' ? `fd ${listen.fd}` : describeAddress(listen)

@@ -32,7 +32,7 @@ export const acceptTls = async (plain: Wire, tls: NbdServerTls): Promise<Wire> =
   const stream = plain.release()
   const socket = await new Promise<TLSSocket>((resolve, reject) => {
     const fail = (error?: Error): void => {
-      stream.on('error', () => undefined).destroy()
+      stream.destroy()
       reject(protocolError(`TLS with a client failed: ${error?.message ?? 'it left'}`))
     }
     server.once('secureConnection', resolve).once('tlsClientError', fail)

@@ -1,13 +1,14 @@
 /** The byte stream to one client. @module */
 import type { Duplex } from 'node:stream'
 import type { Bytes } from '@granary/core'
+import { gatherWrites } from '../gathered-writes.ts'
 import { FrameReader } from '../protocol/frame-reader.ts'
 
 /** Sends bytes, gathered per turn of the event loop, and reads frames of what arrives. */
 export class Wire {
   readonly reader: FrameReader
   readonly #stream: Duplex
-  #isCorked = false
+  readonly #write: (bytes: Bytes, sent?: () => void) => void
   #unsentBytes = 0
   #lastSentMs = 0
   readonly #onData = (bytes: Bytes): void => this.reader.push(bytes)
@@ -15,6 +16,7 @@ export class Wire {
 
   constructor(stream: Duplex) {
     this.#stream = stream
+    this.#write = gatherWrites(stream)
     this.reader = new FrameReader({ pause: () => stream.pause(), resume: () => stream.resume() })
     stream.on('data', this.#onData)
     stream.on('end', this.#onEnd)
@@ -37,17 +39,9 @@ export class Wire {
    * @param sent called when the stream needs the bytes no more, also on failure
    */
   write(bytes: Bytes, sent?: () => void): void {
-    if (!this.#isCorked) {
-      this.#isCorked = true
-      this.#stream.cork()
-      process.nextTick(() => {
-        this.#isCorked = false
-        this.#stream.uncork()
-      })
-    }
     if (this.#unsentBytes === 0) this.#lastSentMs = performance.now()
     this.#unsentBytes += bytes.length
-    this.#stream.write(bytes, () => {
+    this.#write(bytes, () => {
       this.#unsentBytes -= bytes.length
       this.#lastSentMs = performance.now()
       sent?.()
@@ -70,6 +64,8 @@ export class Wire {
   /** Gives the stream away, for TLS to be put over it. */
   release(): Duplex {
     this.#stream.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onEnd)
+    // Whoever has the stream now hears of its end; an error that nobody listens to would end the process.
+    this.#stream.on('error', () => undefined)
     this.#stream.pause()
     return this.#stream
   }

@@ -22,6 +22,8 @@ import { settleLimits } from '../src/server/limits.ts'
 import { duplexPair } from './duplex-pair.ts'
 
 const SIZE = 200_000
+/** Runs of a property: a sample by default. */
+const runs = (sample: number): number => (process.env['GRANARY_TEST_LONG'] === undefined ? sample : sample * 50)
 
 /** Our client and our server over a stream in memory. */
 const joined = async (style: ReplyStyle, bytes: Uint8Array, nextSize: () => number) => {
@@ -80,7 +82,7 @@ for (const style of ['simple', 'structured', 'extended'] as const)
         await link.close()
         return isRead && isWritten && size === 1 && (await ended) === undefined
       }),
-      { seed: 3, numRuns: 12 },
+      { seed: 3, numRuns: runs(12) },
     )
     t.pass()
   })
@@ -111,6 +113,8 @@ const holePayload = (offset: number, length: number): Uint8Array => {
   viewOf(payload).setUint32(8, length)
   return payload
 }
+
+t.comment(`${runs(12)} streams per style, ${runs(60)} sets of interleaved replies`)
 
 t.test('replies out of order, their chunks interleaved, cut anywhere, some into windows', async t => {
   const disk = seededBytes(400_000, 9)
@@ -176,7 +180,7 @@ t.test('replies out of order, their chunks interleaved, cut anywhere, some into 
       feed(parser, Buffer.concat(stream), cuts, isDirect)
       return requests.size === 0 && (await Promise.all(outcomes)).every(Boolean)
     }),
-    { seed: 4, numRuns: 60 },
+    { seed: 4, numRuns: runs(60) },
   )
   t.pass()
 })

@@ -1,0 +1,74 @@
+/** A bound on bytes that are under way. @module */
+import { AbortHub } from './abort-hub.ts'
+
+interface Waiter {
+  readonly bytes: number
+  readonly admit: () => void
+}
+
+/**
+ * Hands out bytes up to a capacity, first come first served, so that a large request is never starved by small ones.
+ * A single request above the capacity is admitted alone.
+ */
+export class ByteBudget {
+  readonly capacityBytes: number
+  #usedBytes = 0
+  readonly #waiters: Waiter[] = []
+  readonly #hub: AbortHub
+
+  constructor(capacityBytes: number, hub = new AbortHub()) {
+    this.capacityBytes = capacityBytes
+    this.#hub = hub
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** Takes the bytes if they are free and nobody waits. */
+  tryAcquire(bytes: number): boolean {
+    if (this.#waiters.length > 0 || !this.#fits(bytes)) return false
+    this.#usedBytes += bytes
+    return true
+  }
+
+  /** Resolves when the bytes are taken. @throws the signal's reason when it is aborted before that */
+  async acquire(bytes: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.tryAcquire(bytes)) return
+    await new Promise<void>((resolve, reject) => {
+      const waiter: Waiter = {
+        bytes,
+        admit: () => {
+          ignoreAbort?.()
+          this.#usedBytes += bytes
+          resolve()
+        },
+      }
+      const onAbort = (): void => {
+        ignoreAbort?.()
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
+        this.#admit()
+        reject(signal?.reason as Error)
+      }
+      const ignoreAbort = signal && this.#hub.listen(signal, onAbort)
+      this.#waiters.push(waiter)
+    })
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes
+    this.#admit()
+  }
+
+  #admit(): void {
+    for (let next = this.#waiters[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiters[0]) {
+      this.#waiters.shift()
+      next.admit()
+    }
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#usedBytes === 0 || this.#usedBytes + bytes <= this.capacityBytes
+  }
+}

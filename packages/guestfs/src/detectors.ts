@@ -1,0 +1,20 @@
+/** The detection table: first come, first served. A new file system is one folder and one row. @module */
+import type { Detector } from './detect.ts'
+import { ext } from './filesystems/ext/detect.ts'
+import { foreignFirstSector, foreignFurtherIn, zfs } from './filesystems/foreign.ts'
+import { swap } from './filesystems/swap.ts'
+import { gpt } from './tables/gpt.ts'
+import { mbr } from './tables/mbr.ts'
+
+export const detectors: readonly Detector[] = [
+  // Members and containers first: what lies inside may show through at the same offsets.
+  swap,
+  // File systems that own the first sector: theirs ends in 55 AA too, and must not be taken for a table.
+  foreignFirstSector,
+  gpt,
+  mbr,
+  // Those that leave the first sector alone: a stale one under a table must not hide the table.
+  ext,
+  zfs,
+  foreignFurtherIn,
+]

@@ -1,0 +1,66 @@
+import t from 'tap'
+import type { Test } from 'tap'
+import { openVolumes } from '../src/index.ts'
+import type { CodePage, Volume } from '../src/index.ts'
+import { imageRows, imagesSkip, readManifest, unpack } from './helpers/images.ts'
+import { differences, hashOf } from './helpers/manifest.ts'
+import type { ManifestVolume, Rules } from './helpers/manifest.ts'
+
+/** File systems that are named and not read yet: their volumes must be there, and say so. */
+const NOT_READ: readonly (string | undefined)[] = ['xfs', 'btrfs', 'ntfs', 'vfat', 'exfat']
+
+t.test('images of ../shared', { skip: imagesSkip }, async t => {
+  for (const row of imageRows()) {
+    if (process.env['GRANARY_IMAGES'] !== undefined && !row.name.match(process.env['GRANARY_IMAGES'])) continue
+    t.test(`${row.name} is what its manifest says`, async t => {
+      await using image = await unpack(row.disks.map(disk => disk.file))
+      await using set = await openVolumes(image.disks)
+      for (const wanted of readManifest(row).volumes) {
+        const volume = findVolume(set.volumes, wanted)
+        const name = `${wanted.id} ${JSON.stringify(wanted.source)}`
+        if (volume === undefined) t.fail(`${name} is not there`, { found: set.volumes.map(({ id }) => id) })
+        else await compareVolume(t, volume, wanted, name)
+      }
+    })
+  }
+})
+
+const findVolume = (volumes: readonly Volume[], { source }: ManifestVolume): Volume | undefined =>
+  volumes.find(volume => {
+    if (source.lv !== undefined) return volume.source.lv === source.lv
+    if (source.md !== undefined) return volume.source.md === source.md
+    if (source.partition !== undefined)
+      return volume.source.partition === source.partition && volume.kind === 'partition'
+    return volume.kind === 'whole' && volume.source.disks[0] === (source.disk ?? source.disks?.[0])
+  })
+
+const compareVolume = async (t: Test, volume: Volume, wanted: ManifestVolume, name: string): Promise<void> => {
+  if (wanted.source.size !== undefined) t.equal(volume.sizeBytes, wanted.source.size, `${name}: size`)
+  if (wanted.lv_size !== undefined) t.equal(volume.sizeBytes, wanted.lv_size, `${name}: size`)
+  if (wanted.raw_sha256 !== undefined)
+    t.equal(await hashOf(volume.disk, 0, volume.sizeBytes), wanted.raw_sha256, `${name}: content of the volume`)
+  if (NOT_READ.includes(volume.content)) {
+    t.ok(volume.whyNot, `${name}: ${volume.content} is named and not read yet`)
+    await t.rejects(volume.open(), { code: 'GRANARY_UNSUPPORTED' })
+    return
+  }
+  const reasons: Readonly<Record<string, string>> = {
+    swap: 'swap',
+    encrypted: 'encrypted',
+    unknown: 'empty',
+    'nothing-found': 'empty',
+  }
+  t.equal(volume.whyNot?.reason, reasons[wanted.expect], `${name}: whether it can be read`)
+  if (wanted.entries === undefined) return
+  await using tree = await volume.open(
+    wanted.codepage === undefined ? {} : { codePage: `cp${wanted.codepage}` as CodePage },
+  )
+  const found = await differences(tree, wanted, rulesOf(volume, wanted))
+  t.strictSame(found.slice(0, 10), [], `${name}: ${found.length} differences`)
+  if (wanted.expect === 'read') t.strictSame(tree.warnings, [], `${name}: no warnings`)
+}
+
+const rulesOf = ({ content }: Volume, { note = '' }: ManifestVolume): Rules => {
+  if (content !== 'vfat' && content !== 'exfat') return 'unix'
+  return note.includes('mtools') || content === undefined ? 'fat-by-mtools' : 'fat'
+}

@@ -1,16 +1,6 @@
-/** What puts members together to volumes: one row each, those that may lie inside others last. @module */
-import type { AbortOptions } from '@granary/core'
-import type { Candidate, FoundMember } from './detect.ts'
-import type { WarningLog } from './warnings.ts'
+/** The table of assemblers: those that may lie inside others last. @module */
+import type { Assembler } from './assembler.ts'
+import { lvmAssembler } from './containers/lvm/assemble.ts'
+import { mdAssembler } from './containers/md/md.ts'
 
-export interface AssembleOptions extends AbortOptions {
-  readonly warnings: WarningLog
-}
-
-export interface Assembler {
-  /** What its members' `of` says. */
-  readonly name: string
-  assemble(members: readonly FoundMember[], options: AssembleOptions): Promise<readonly Candidate[]>
-}
-
-export const assemblers: readonly Assembler[] = []
+export const assemblers: readonly Assembler[] = [mdAssembler, lvmAssembler]

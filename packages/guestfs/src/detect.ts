@@ -18,7 +18,7 @@ export interface Probe extends AbortOptions {
   readonly kind: VolumeKind
   readonly warnings: WarningLog
   /** A range of the disk, or undefined when it isn't inside or can't be read. Negative offsets count from the end. */
-  peek(offset: number, length: number): Promise<Bytes | undefined>
+  readonly peek: (offset: number, length: number) => Promise<Bytes | undefined>
 }
 
 /** One entry of a partition table; bytes. */

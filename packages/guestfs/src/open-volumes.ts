@@ -70,6 +70,7 @@ const look = async (search: Search, candidate: Candidate): Promise<void> => {
     search.warnings.add(candidate.id, `more than ${MAX_VOLUMES} volumes: the rest is not shown`)
     return
   }
+  if (candidate.whyNot !== undefined) search.warnings.add(candidate.id, candidate.whyNot.message)
   const found = candidate.depth <= MAX_DEPTH ? await detect(search, candidate) : undefined
   if (found?.kind === 'table') {
     await lookAtPartitions(search, candidate, found)
@@ -133,7 +134,8 @@ const volumeOf = async (
   found: Exclude<Found, { kind: 'table' }> | undefined,
 ): Promise<Volume> => {
   const { id, kind, disk, source } = candidate
-  const whyNot = candidate.whyNot ?? (await whyNotOf(search, candidate, found))
+  // A tree is shown even when parts of its volume aren't here: the files on the others can be read.
+  const whyNot = found?.kind === 'tree' ? undefined : (candidate.whyNot ?? (await whyNotOf(search, candidate, found)))
   const label = found?.label ?? candidate.label
   const uuid = found?.uuid ?? candidate.uuid
   return {

@@ -43,7 +43,8 @@ export const readGroup = async (ext: Ext, group: number, options: AbortOptions):
 const descriptorOffset = (sb: Superblock, group: number): number => {
   const perBlock = sb.blockBytes / sb.descriptorBytes
   const index = Math.floor(group / perBlock)
-  let block = sb.firstDataBlock + 1 + index
+  // Behind the superblock, which with blocks of 1 KiB is block 1 even where data begins at block 0.
+  let block = (sb.blockBytes === 1024 ? 2 : 1) + index
   if ((sb.incompat & INCOMPAT.metaBlockGroups) !== 0 && index >= sb.firstMetaGroup) {
     const first = index * perBlock
     block = sb.firstDataBlock + first * sb.blocksPerGroup + (hasSuperblock(sb, first) ? 1 : 0)

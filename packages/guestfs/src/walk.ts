@@ -59,6 +59,7 @@ interface Walk {
 
 async function* meet(walk: Walk, node: FileNode, path: Name): AsyncGenerator<WalkItem, void, undefined> {
   const { tree, signal } = walk
+  signal?.throwIfAborted()
   let stat
   try {
     stat = await tree.stat(node, { signal })

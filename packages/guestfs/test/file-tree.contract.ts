@@ -9,6 +9,8 @@ type EntryItem = Extract<WalkItem, { kind: 'entry' }>
 /** Larger files are only read in part. */
 const WHOLE_BYTES = 1 << 20
 
+const MAX_LOOKUPS = 300
+
 /** @param open gives a fresh tree that has a directory with files and can be read without errors */
 export const fileTreeContract = (name: string, open: () => Promise<FileTree>): void => {
   const withTree = async (run: (tree: FileTree, entries: EntryItem[]) => Promise<void>): Promise<void> => {
@@ -37,8 +39,10 @@ export const fileTreeContract = (name: string, open: () => Promise<FileTree>): v
   t.test(`${name}: a list and a walk agree, and a lookup finds each path`, async t => {
     await withTree(async (tree, entries) => {
       let listed = 1
-      for (const { path, node, stat } of entries) {
-        const found = await tree.lookup(bytesOfName(path))
+      // Looking up is quadratic in large directories: every so many is enough there.
+      const step = Math.ceil(entries.length / MAX_LOOKUPS)
+      for (const [index, { path, node, stat }] of entries.entries()) {
+        const found = index % step === 0 ? await tree.lookup(bytesOfName(path)) : node
         if (found.ino !== node.ino) t.fail(`${path.text}: lookup finds inode ${found.ino} instead of ${node.ino}`)
         if (stat.type === 'dir') for await (const _ of tree.list(node)) listed++
       }
@@ -72,8 +76,8 @@ export const fileTreeContract = (name: string, open: () => Promise<FileTree>): v
             t.fail(`${path.text}: ${kind} at ${offset} has data`)
         }
         if (at !== file.sizeBytes) t.fail(`${path.text}: extents cover ${at} of ${file.sizeBytes}`)
-        await t.rejects(file.read(file.sizeBytes, new Uint8Array(1)), { code: 'GRANARY_INVALID_ARGUMENT' })
       }
+      t.pass(`${entries.length} entries`)
     })
   })
 
@@ -84,6 +88,8 @@ export const fileTreeContract = (name: string, open: () => Promise<FileTree>): v
       await t.rejects(tree.open(tree.root), code)
       await t.rejects(tree.readlink(file.node), code)
       await t.rejects(tree.list(file.node)[Symbol.asyncIterator]().next(), code)
+      const content = await tree.open(file.node)
+      await t.rejects(content.read(content.sizeBytes, new Uint8Array(1)), code)
       await t.rejects(tree.open(file.node, { stream: 'no such stream' }), { code: 'GRANARY_NOT_FOUND' })
     })
   })

@@ -1,10 +1,11 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { openVolumes } from '../src/index.ts'
-import type { CodePage, Volume } from '../src/index.ts'
+import type { Volume } from '../src/index.ts'
 import { imageRows, imagesSkip, readManifest, unpack } from './helpers/images.ts'
 import { differences, hashOf } from './helpers/manifest.ts'
-import type { ManifestVolume, Rules } from './helpers/manifest.ts'
+import type { ManifestVolume } from './helpers/manifest.ts'
+import { codePageOf, findVolume, rulesOf } from './helpers/match.ts'
 
 /** File systems that are named and not read yet: their volumes must be there, and say so. */
 const NOT_READ: readonly (string | undefined)[] = ['xfs', 'btrfs', 'ntfs']
@@ -33,15 +34,6 @@ t.test('images of ../shared', { skip: imagesSkip }, async t => {
   }
 })
 
-const findVolume = (volumes: readonly Volume[], { source }: ManifestVolume): Volume | undefined =>
-  volumes.find(volume => {
-    if (source.lv !== undefined) return volume.source.lv === source.lv
-    if (source.md !== undefined) return volume.source.md === source.md
-    if (source.partition !== undefined)
-      return volume.source.partition === source.partition && volume.kind === 'partition'
-    return volume.kind === 'whole' && volume.source.disks[0] === (source.disk ?? source.disks?.[0])
-  })
-
 const compareVolume = async (t: Test, volume: Volume, wanted: ManifestVolume, name: string): Promise<void> => {
   if (wanted.source.size !== undefined) t.equal(volume.sizeBytes, wanted.source.size, `${name}: size`)
   if (wanted.lv_size !== undefined) t.equal(volume.sizeBytes, wanted.lv_size, `${name}: size`)
@@ -62,15 +54,8 @@ const compareVolume = async (t: Test, volume: Volume, wanted: ManifestVolume, na
   }
   t.equal(volume.whyNot?.reason, reasons[wanted.expect], `${name}: whether it can be read`)
   if (wanted.entries === undefined) return
-  await using tree = await volume.open(
-    wanted.codepage === undefined ? {} : { codePage: `cp${wanted.codepage}` as CodePage },
-  )
+  await using tree = await volume.open(codePageOf(wanted))
   const found = await differences(tree, wanted, rulesOf(volume, wanted))
   t.strictSame(found.slice(0, 10), [], `${name}: ${found.length} differences`)
   if (wanted.expect === 'read') t.strictSame(tree.warnings, [], `${name}: no warnings`)
-}
-
-const rulesOf = ({ content }: Volume, { note = '' }: ManifestVolume): Rules => {
-  if (content !== 'vfat' && content !== 'exfat') return 'unix'
-  return note.includes('mtools') || content === undefined ? 'fat-by-mtools' : 'fat'
 }

@@ -13,10 +13,10 @@ import { freshFileSystem, kinds } from './helpers/fresh.ts'
 const folder = projectPath('packages', 'guestfs', 'test', 'fixtures')
 mkdirSync(folder, { recursive: true })
 const pack = (bytes: Uint8Array): Uint8Array =>
-  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_QUALITY]: 11 } })
+  brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_QUALITY]: 9 } })
 for (const kind of kinds) {
   // The third of a kind is taken while it is mounted, so that its journal is replayed.
-  await using fresh = await freshFileSystem(kind, { seed: 2, files: 24, maxFileBytes: 6000 })
+  await using fresh = await freshFileSystem(kind, { seed: 2, files: 26, maxFileBytes: 3000 })
   writeFileSync(join(folder, `${kind.name}.img.br`), pack(readFileSync(fresh.path)))
   writeFileSync(join(folder, `${kind.name}.json.br`), pack(Buffer.from(JSON.stringify(fresh.volume))))
 }

@@ -8,33 +8,8 @@ import { readFileSync } from 'node:fs'
 import { openVolumes } from '../../src/index.ts'
 import type { FileTree } from '../../src/index.ts'
 import { damagedDisk, fileDisk } from './file-disk.ts'
-
-export interface Mutation {
-  readonly name: string
-  readonly base: string
-  readonly patches: readonly (readonly [offset: number, hex: string])[]
-  readonly truncate?: number
-  readonly expect: string
-}
-
-export interface MutationJob {
-  /** Unpacked disks of the image, in order. */
-  readonly disks: readonly string[]
-  /** Index of the damaged one. */
-  readonly damaged: number
-  readonly mutations: readonly Mutation[]
-}
-
-export interface MutationResult {
-  readonly name: string
-  /** Errors of ours and warnings; none when all was read without a word. */
-  readonly findings: readonly string[]
-  /** Anything else that was thrown: a defect. */
-  readonly defects: readonly string[]
-  readonly files: number
-  readonly cpuMs: number
-  readonly maxRssMib: number
-}
+import { damageOf } from './mutation.ts'
+import type { Mutation, MutationJob, MutationResult } from './mutation.ts'
 
 /** Of each file's data at most this much is read: the test is about ends, not about content. */
 const READ_BYTES = 256 * 1024
@@ -83,9 +58,7 @@ const run = async (job: MutationJob, mutation: Mutation): Promise<MutationResult
     ;(isOurs ? findings : defects).add(text)
   }
   const opened = await Promise.all(job.disks.map(fileDisk))
-  const patches = mutation.patches.map(([offset, hex]) => [offset, Buffer.from(hex, 'hex')] as const)
-  const damage = { patches, ...(mutation.truncate === undefined ? {} : { truncateBytes: mutation.truncate }) }
-  const disks = opened.map((disk, index) => (index === job.damaged ? damagedDisk(disk, damage) : disk))
+  const disks = opened.map((disk, index) => (index === job.damaged ? damagedDisk(disk, damageOf(mutation)) : disk))
   try {
     await using set = await openVolumes(disks)
     for (const volume of set.volumes) {

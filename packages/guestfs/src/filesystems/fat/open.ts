@@ -53,6 +53,8 @@ export const mountFat = async (
 ): Promise<Fat> => {
   const geometry = readBootSector(await disk.bytes(0, BOOT_SECTOR_BYTES, 'FAT boot sector', { signal }))
   if (geometry === undefined) throw corrupt('FAT boot sector', 'a boot sector', 'something else')
+  if (geometry.bits === 32 && geometry.rootCluster < 2)
+    throw corrupt('FAT boot sector', 'a root cluster of at least 2', geometry.rootCluster)
   if (geometry.totalBytes > disk.sizeBytes)
     warnings.add(
       'FAT boot sector',

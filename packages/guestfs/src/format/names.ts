@@ -74,7 +74,7 @@ export const nameOfUtf16 = (bytes: Bytes): Name => {
 /** The name whose UTF-16 units are those of `units`. */
 export const nameOfUnits = (units: string): Name => {
   if (!UNPAIRED_SURROGATE.test(units)) return { text: units }
-  const points = [...units].map(point => ({ point, isPaired: !UNPAIRED_SURROGATE.test(point) }))
+  const points = Array.from(units, point => ({ point, isPaired: !UNPAIRED_SURROGATE.test(point) }))
   return {
     text: points.map(({ point, isPaired }) => (isPaired ? point : '?')).join(''),
     bytes: Uint8Array.from(points.flatMap(({ point, isPaired }) => [...(isPaired ? utf8.encode(point) : wtf8(point))])),

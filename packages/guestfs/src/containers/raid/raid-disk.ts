@@ -21,7 +21,7 @@ export interface RaidSet {
   /** Names the array in errors. */
   readonly where: string
   /** Why a member isn't here. */
-  missing(index: number): Error
+  readonly missing: (index: number) => Error
 }
 
 /** Part of a chunk, at `offset` within its member. */

@@ -91,13 +91,14 @@ const heapOf = (disk: CachedDisk, { heapOffset, clusterBytes, clusters, tableOff
   },
 })
 
-const nodeOf = ({ fields, offset, name: _, ...extent }: ExfatEntry, root: ExfatNode): ExfatNode => {
+const nodeOf = ({ fields, offset, ...entry }: ExfatEntry, root: ExfatNode): ExfatNode => {
+  const { firstCluster, isContiguous, dataBytes, validBytes } = entry
   const isDirectory = (fields.u16(4) & DIRECTORY_ATTRIBUTE) !== 0
-  const isRoot = isDirectory && extent.firstCluster === root.firstCluster
+  const isRoot = isDirectory && firstCluster === root.firstCluster
   // An empty directory may have no cluster, and then no loop begins at it.
-  const isKnownByCluster = isDirectory && extent.firstCluster >= 2
-  const ino = isRoot ? ROOT_INO : isKnownByCluster ? extent.firstCluster : FIRST_FILE_INO + offset / 32
-  return { ...extent, ino, isDirectory, fields }
+  const isKnownByCluster = isDirectory && firstCluster >= 2
+  const ino = isRoot ? ROOT_INO : isKnownByCluster ? firstCluster : FIRST_FILE_INO + offset / 32
+  return { firstCluster, isContiguous, dataBytes, validBytes, ino, isDirectory, fields }
 }
 
 const statOf = ({ ino, isDirectory, dataBytes, fields }: ExfatNode): Stat => {

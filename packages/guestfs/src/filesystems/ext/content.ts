@@ -1,19 +1,19 @@
 /** The content of a file as a disk. @module */
-import type { AbortOptions, Bytes, DiskReader } from '@granary/core'
+import type { Bytes, DiskReader } from '@granary/core'
 import { mappedDisk } from '../../disk/mapped-disk.ts'
 import { corrupt } from '../../errors.ts'
+import { inInode, isInlineData } from './attribute-entries.ts'
 import { blockMapOf } from './block-map.ts'
 import type { Ext } from './ext.ts'
 import { FLAG } from './inode.ts'
 import type { Inode } from './inode.ts'
-import { inlineRest } from './xattrs.ts'
 
-export const contentOf = async (ext: Ext, inode: Inode, options: AbortOptions): Promise<DiskReader> => {
+export const contentOf = (ext: Ext, inode: Inode): DiskReader => {
   const { sb, disk } = ext
   const { sizeBytes } = inode.stat
   const where = `inode ${inode.ino}`
   if ((inode.flags & FLAG.inlineData) !== 0) {
-    const bytes = await inlineContent(ext, inode, options)
+    const bytes = inlineContent(inode)
     return mappedDisk({
       sizeBytes,
       blockBytes: 1,
@@ -40,10 +40,10 @@ export const contentOf = async (ext: Ext, inode: Inode, options: AbortOptions): 
 }
 
 /** The 60 bytes where pointers would be, and the rest in the attribute `system.data`. */
-export const inlineContent = async (ext: Ext, inode: Inode, options: AbortOptions): Promise<Bytes> => {
+export const inlineContent = (inode: Inode): Bytes => {
   const { sizeBytes } = inode.stat
   if (sizeBytes <= inode.block.length) return inode.block.slice(0, sizeBytes)
-  const rest = await inlineRest(ext, inode, options)
+  const rest = inInode(inode).find(isInlineData)?.value() ?? new Uint8Array(0)
   const whole = Uint8Array.from([...inode.block, ...rest])
   if (whole.length < sizeBytes)
     throw corrupt(`inode ${inode.ino}`, `at most ${whole.length} bytes of inline data`, sizeBytes)

@@ -42,7 +42,7 @@ export async function* listDirectory(
 ): AsyncGenerator<DirectoryEntry, void, undefined> {
   const where = `directory ${inode.ino}`
   if ((inode.flags & FLAG.inlineData) !== 0) {
-    const bytes = await inlineContent(ext, inode, options)
+    const bytes = inlineContent(inode)
     // Two parts, and no entry goes over from one to the other.
     yield* parseBlock(ext, new Fields(bytes.subarray(INLINE_PARENT_BYTES, INLINE_FIRST_BYTES), `${where}, inline`))
     yield* parseBlock(ext, new Fields(bytes.subarray(INLINE_FIRST_BYTES), `${where}, inline rest`))

@@ -16,10 +16,10 @@ export const readTarget = async (ext: Ext, inode: Inode, options: AbortOptions):
   const { sizeBytes } = inode.stat
   if (sizeBytes === 0 || sizeBytes > MAX_TARGET_BYTES)
     throw corrupt(`link ${inode.ino}`, `a target of 1 to ${MAX_TARGET_BYTES} bytes`, sizeBytes)
-  if ((inode.flags & FLAG.inlineData) !== 0) return nameOfBytes(await inlineContent(ext, inode, options))
+  if ((inode.flags & FLAG.inlineData) !== 0) return nameOfBytes(inlineContent(inode))
   if (isFast(ext, inode)) return nameOfBytes(inode.block.subarray(0, sizeBytes))
   const target = new Uint8Array(sizeBytes)
-  await (await contentOf(ext, inode, options)).read(0, target, options)
+  await contentOf(ext, inode).read(0, target, options)
   return nameOfBytes(target)
 }
 

@@ -30,7 +30,7 @@ export const openExt = async (disk: DiskReader, options: AbortOptions): Promise<
       yield* listDirectory(ext, await inodeOf(ext, dir.ino, abort), abort)
     },
     stat: async (node, abort) => (await inodeOf(ext, node.ino, abort)).stat,
-    content: async (file, _stat, abort) => await contentOf(ext, await inodeOf(ext, file.ino, abort), abort),
+    content: async (file, _stat, abort) => contentOf(ext, await inodeOf(ext, file.ino, abort)),
     readlink: async (link, abort) => await readTarget(ext, await inodeOf(ext, link.ino, abort), abort),
     xattrs: async (node, abort) => await xattrsOf(ext, await inodeOf(ext, node.ino, abort), abort),
     dispose: async () => await ext.disk[Symbol.asyncDispose](),

@@ -8,6 +8,7 @@ import { ext } from './filesystems/ext/detect.ts'
 import { fat } from './filesystems/fat/detect.ts'
 import { foreignFirstSector, foreignFurtherIn, zfs } from './filesystems/foreign.ts'
 import { swap } from './filesystems/swap.ts'
+import { xfs } from './filesystems/xfs/detect.ts'
 import { gpt } from './tables/gpt.ts'
 import { mbr } from './tables/mbr.ts'
 
@@ -19,6 +20,7 @@ export const detectors: readonly Detector[] = [
   swap,
   // File systems that own the first sector: theirs ends in 55 AA too, and must not be taken for a table.
   exfat,
+  xfs,
   foreignFirstSector,
   fat,
   gpt,

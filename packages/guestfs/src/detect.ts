@@ -41,8 +41,13 @@ interface Labelled {
 export type Found =
   | (Labelled & {
       readonly kind: 'tree'
-      /** @param disk the volume anew: `open` puts a cache of its own before it */
-      open(disk: DiskReader, options: OpenTreeOptions): Promise<FileTree>
+      /** Volumes with the same key are parts of one file system, which the first of them shows. */
+      readonly peerKey?: string
+      /**
+       * @param disk the volume anew: `open` puts a cache of its own before it
+       * @param peers the other parts
+       */
+      open(disk: DiskReader, options: OpenTreeOptions, peers: readonly DiskReader[]): Promise<FileTree>
     })
   | (Labelled & { readonly kind: 'named'; readonly whyNot: WhyNot })
   | { readonly kind: 'table'; readonly content: string; readonly partitions: readonly Partition[] }

@@ -3,6 +3,7 @@ import type { Detector } from './detect.ts'
 import { luks } from './containers/luks.ts'
 import { lvm } from './containers/lvm/physical-volume.ts'
 import { md } from './containers/md/md.ts'
+import { btrfs } from './filesystems/btrfs/detect.ts'
 import { exfat } from './filesystems/exfat/detect.ts'
 import { ext } from './filesystems/ext/detect.ts'
 import { fat } from './filesystems/fat/detect.ts'
@@ -26,6 +27,7 @@ export const detectors: readonly Detector[] = [
   gpt,
   mbr,
   // Those that leave the first sector alone: a stale one under a table must not hide the table.
+  btrfs,
   ext,
   zfs,
   foreignFurtherIn,

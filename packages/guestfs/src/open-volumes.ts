@@ -25,6 +25,8 @@ interface Search extends AbortOptions {
   readonly warnings: WarningLog
   readonly volumes: Volume[]
   members: FoundMember[]
+  /** Parts of file systems that span several volumes, by what they have in common. */
+  readonly peers: Map<string, Candidate[]>
   readonly isSingle: boolean
 }
 
@@ -36,7 +38,14 @@ interface Search extends AbortOptions {
  */
 export const openVolumes = async (disks: readonly DiskReader[], options: AbortOptions = {}): Promise<VolumeSet> => {
   const { signal } = options
-  const search: Search = { signal, warnings: new WarningLog(), volumes: [], members: [], isSingle: disks.length === 1 }
+  const search: Search = {
+    signal,
+    warnings: new WarningLog(),
+    volumes: [],
+    members: [],
+    peers: new Map(),
+    isSingle: disks.length === 1,
+  }
   for (const [index, disk] of disks.entries()) {
     const id = search.isSingle ? 'disk' : `d${index}`
     await look(search, { id, kind: 'whole', disk, source: { disks: [index], offset: 0 }, depth: 0 })
@@ -134,6 +143,13 @@ const volumeOf = async (
   found: Exclude<Found, { kind: 'table' }> | undefined,
 ): Promise<Volume> => {
   const { id, kind, disk, source } = candidate
+  const peers = peersOf(search, candidate, found)
+  if (peers[0] !== undefined && peers[0] !== candidate)
+    return await volumeOf(
+      search,
+      { ...candidate, whyNot: { reason: 'member', message: `a part of the file system of ${peers[0].id}` } },
+      undefined,
+    )
   // A tree is shown even when parts of its volume aren't here: the files on the others can be read.
   const whyNot = found?.kind === 'tree' ? undefined : (candidate.whyNot ?? (await whyNotOf(search, candidate, found)))
   const label = found?.label ?? candidate.label
@@ -150,10 +166,29 @@ const volumeOf = async (
     ...(whyNot === undefined ? {} : { whyNot }),
     async open(options = {}) {
       options.signal?.throwIfAborted()
-      if (found?.kind === 'tree') return await found.open(disk, options)
+      if (found?.kind === 'tree')
+        return await found.open(
+          disk,
+          options,
+          peers.slice(1).map(peer => peer.disk),
+        )
       throw unsupported(`volume ${id}`, whyNot?.message ?? 'no file system')
     },
   }
+}
+
+/** All volumes found so far, and later too, that are parts of the same file system. */
+const peersOf = (
+  { peers }: Search,
+  candidate: Candidate,
+  found: Exclude<Found, { kind: 'table' }> | undefined,
+): readonly Candidate[] => {
+  const key = found?.kind === 'tree' ? found.peerKey : undefined
+  if (key === undefined) return []
+  const group = peers.get(key) ?? []
+  peers.set(key, group)
+  group.push(candidate)
+  return group
 }
 
 const whyNotOf = async (

@@ -27,6 +27,8 @@ export interface FileNode {
   readonly ino: number
   /** btrfs: the subvolume's id. */
   readonly subvolume?: number
+  /** btrfs: an empty directory where the original of a snapshot has another subvolume. */
+  readonly isPlaceholder?: true
 }
 
 export interface Entry {
@@ -59,6 +61,8 @@ export interface Stat {
   readonly isLocalTime?: true
   /** Content, and in a directory names, are ciphertext: `open` and `list` refuse. */
   readonly isEncrypted?: true
+  /** btrfs: the top of a read-only snapshot, which a walk enters only when asked to. */
+  readonly isSnapshot?: true
   /** The attribute bits of DOS and Windows. */
   readonly dosAttributes?: number
 }
@@ -82,6 +86,8 @@ export type WalkItem =
   | { readonly kind: 'error'; readonly path: Name; readonly error: unknown }
 
 export interface WalkOptions extends AbortOptions {
+  /** Enter read-only snapshots too. @default false */
+  readonly snapshots?: boolean
   /** Where to begin; it is the first item, and paths go on from it. @default the root, whose path is `/` */
   readonly from?: { readonly node: FileNode; readonly path: Name }
 }

@@ -26,9 +26,9 @@ interface Level {
 export async function* walkTree(
   tree: FileTree,
   warnings: WarningLog,
-  { signal, from = { node: tree.root, path: { text: '' } } }: WalkOptions = {},
+  { signal, snapshots = false, from = { node: tree.root, path: { text: '' } } }: WalkOptions = {},
 ): AsyncGenerator<WalkItem, void, undefined> {
-  const walk: Walk = { tree, warnings, visited: new Map(), levels: [], signal }
+  const walk: Walk = { tree, warnings, visited: new Map(), levels: [], signal, snapshots }
   try {
     yield* meet(walk, from.node, from.path)
     for (let level = walk.levels.at(-1); level !== undefined; level = walk.levels.at(-1)) {
@@ -55,6 +55,7 @@ interface Walk {
   readonly visited: Map<number, NumberSet>
   readonly levels: Level[]
   readonly signal: AbortSignal | undefined
+  readonly snapshots: boolean
 }
 
 async function* meet(walk: Walk, node: FileNode, path: Name): AsyncGenerator<WalkItem, void, undefined> {
@@ -69,7 +70,7 @@ async function* meet(walk: Walk, node: FileNode, path: Name): AsyncGenerator<Wal
     return
   }
   yield { kind: 'entry', path: shown(path), node, stat }
-  if (stat.type !== 'dir') return
+  if (stat.type !== 'dir' || node.isPlaceholder || (stat.isSnapshot && !walk.snapshots)) return
   if (!isNew(walk, node)) walk.warnings.add(`directory ${shown(path).text}`, `inode ${node.ino} has another name too`)
   else if (walk.levels.length >= MAX_DEPTH)
     yield { kind: 'error', path: shown(path), error: overLimit(path.text, `${MAX_DEPTH} levels`, MAX_DEPTH + 1) }

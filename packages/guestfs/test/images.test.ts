@@ -8,7 +8,7 @@ import type { ManifestVolume } from './helpers/manifest.ts'
 import { codePageOf, findVolume, rulesOf } from './helpers/match.ts'
 
 /** File systems that are named and not read yet: their volumes must be there, and say so. */
-const NOT_READ: readonly (string | undefined)[] = ['btrfs', 'ntfs']
+const NOT_READ: readonly (string | undefined)[] = ['ntfs']
 
 /**
  * The manifest's sum of this volume was taken at another moment than the image: putting the stripes together by hand
@@ -56,6 +56,13 @@ const compareVolume = async (t: Test, volume: Volume, wanted: ManifestVolume, na
   if (wanted.entries === undefined) return
   await using tree = await volume.open(codePageOf(wanted))
   const found = await differences(tree, wanted, rulesOf(volume, wanted))
+  // A log that isn't replayed may be told of instead.
+  if (wanted.expect === 'read-or-warn' && tree.warnings.length > 0) {
+    t.comment(
+      `${name}: ${found.length} differences, told of as ${tree.warnings.map(({ message }) => message).join('; ')}`,
+    )
+    return
+  }
   t.strictSame(found.slice(0, 10), [], `${name}: ${found.length} differences`)
-  if (wanted.expect === 'read') t.strictSame(tree.warnings, [], `${name}: no warnings`)
+  t.strictSame(tree.warnings, [], `${name}: no warnings`)
 }

@@ -15,6 +15,8 @@ export type Piece =
   | { readonly kind: 'zero' | 'hole'; readonly length: number }
   /** The content itself, from its first byte on. */
   | { readonly kind: 'bytes'; readonly length: number; readonly bytes: Bytes }
+  /** Content that is made when it is read, as by decompressing. */
+  | { readonly kind: 'made'; readonly length: number; readonly make: (options: AbortOptions) => Promise<Bytes> }
   /** The exclusive or of several places: what is left of a striped set with parity and one member gone. */
   | { readonly kind: 'xor'; readonly length: number; readonly parts: readonly DiskPlace[] }
   /** Not there: reading it fails with the reason. */
@@ -88,6 +90,9 @@ const readPiece = async (piece: Piece, target: Bytes, options: AbortOptions): Pr
       return
     case 'bytes':
       target.set(piece.bytes.subarray(0, target.length))
+      return
+    case 'made':
+      target.set((await piece.make(options)).subarray(0, target.length))
       return
     case 'xor':
       return await readXor(piece.parts, target, options)

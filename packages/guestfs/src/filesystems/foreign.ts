@@ -39,7 +39,6 @@ const FIRST_SECTOR: readonly Signature[] = [
 
 /** Those further in, where a partition table would come first. */
 const FURTHER_IN: readonly Signature[] = [
-  fs('btrfs', 65_600, ascii('_BHRfS_M'), 'btrfs'),
   fs('bcache', 4120, 'c68573f64e1a45ca8265f57f48ba6d81', 'a bcache device'),
   fs('bcachefs', 4120, 'c68573f666ce90a9d96a60cf803df7ef', 'bcachefs'),
   fs('hfsplus', 1024, ascii('H+'), 'HFS+'),

@@ -1,6 +1,6 @@
 /** Freshly made file systems full of random files, and what the kernel or mtools show of them. @module */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectPath } from '@granary/testing'
@@ -14,6 +14,10 @@ export interface Kind {
   readonly rules: Rules
   /** How the kernel mounts it; without this it is filled by mtools. */
   readonly mount?: readonly string[]
+  /** More options of the mount, which take turns by the seed. */
+  readonly mountOptions?: readonly string[]
+  /** Can't be made small enough for test/fixtures. */
+  readonly isLarge?: boolean
 }
 
 const MIB = 1024 * 1024
@@ -38,6 +42,32 @@ export const kinds: readonly Kind[] = [
     ['-O', '^metadata_csum,uninit_bg,^64bit'],
     ['-O', 'meta_bg,^resize_inode,ea_inode'],
   ),
+  {
+    name: 'xfs',
+    sizeBytes: 320 * MIB,
+    mkfs: [
+      ['mkfs.xfs', '-q', '-f'],
+      ['mkfs.xfs', '-q', '-f', '-b', 'size=1024', '-n', 'size=4096'],
+      ['mkfs.xfs', '-q', '-f', '-i', 'size=2048', '-m', 'bigtime=0'],
+    ],
+    rules: 'unix',
+    mount: ['-t', 'xfs', '-o', 'loop,noatime'],
+    isLarge: true,
+  },
+  {
+    name: 'btrfs',
+    sizeBytes: 160 * MIB,
+    mkfs: [
+      ['mkfs.btrfs', '-q'],
+      ['mkfs.btrfs', '-q', '-m', 'single', '-n', '4096'],
+      ['mkfs.btrfs', '-q', '--mixed'],
+      ['mkfs.btrfs', '-q', '-O', '^no-holes'],
+    ],
+    rules: 'unix',
+    mount: ['-t', 'btrfs', '-o', 'loop,noatime'],
+    mountOptions: ['compress-force=zstd', 'compress=no', 'compress-force=lzo', 'compress-force=zlib'],
+    isLarge: true,
+  },
   {
     name: 'vfat',
     sizeBytes: 40 * MIB,
@@ -107,6 +137,11 @@ export const freshFileSystem = async (
   mkdirSync(top)
   makeImage(kind, seed, path)
   let entries: ManifestEntry[]
+  const { mountOptions = [] } = kind
+  const mount = [
+    ...(kind.mount ?? []),
+    ...(mountOptions.length === 0 ? [] : ['-o', mountOptions[seed % mountOptions.length] as string]),
+  ]
   if (kind.mount === undefined) {
     python('fill', top, seed, files, maxFileBytes, 'plain')
     const names = readdirSync(top).map(name => join(top, name))
@@ -114,16 +149,16 @@ export const freshFileSystem = async (
     if (names.length > 0) execFileSync('mcopy', ['-s', '-m', '-Q', '-i', path, ...names, '::/'], { env })
     entries = JSON.parse(python('show', top)) as ManifestEntry[]
   } else {
-    execFileSync('mount', [...kind.mount, path, top])
+    execFileSync('mount', [...mount, path, top])
     try {
       python('fill', top, seed, files, maxFileBytes)
       execFileSync('sync', ['-f', top])
-      if (isDirty) copyFileSync(path, `${path}.dirty`)
+      if (isDirty) execFileSync('cp', ['--sparse=always', path, `${path}.dirty`])
     } finally {
       execFileSync('umount', [top])
     }
     // Mounted anew, for what is still in the page cache of its maker counts as data, reserved or not.
-    execFileSync('mount', ['-r', ...kind.mount, path, top])
+    execFileSync('mount', ['-r', ...mount, path, top])
     try {
       entries = JSON.parse(python('show', top)) as ManifestEntry[]
     } finally {

@@ -54,7 +54,7 @@ export type Found =
   | (Labelled & { readonly kind: 'member'; readonly member: Member })
 
 /** A part of something that may span several disks; its assembler takes it from there. */
-export interface Member {
+interface Member {
   /** Which assembler: a row of `assemblers`. */
   readonly of: string
   /** What the assembler's own detector read; no other looks inside. */

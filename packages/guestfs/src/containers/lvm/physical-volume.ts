@@ -52,7 +52,7 @@ export const lvm: Detector = {
 }
 
 /** As LVM's tools show it. */
-export const dashed = (uuid: string): string =>
+const dashed = (uuid: string): string =>
   uuid.replace(/^(.{6})(.{4})(.{4})(.{4})(.{4})(.{4})(.{6})$/, '$1-$2-$3-$4-$5-$6-$7')
 
 const readPhysicalVolume = async (probe: Probe, label: Fields): Promise<PhysicalVolume> => {

@@ -7,7 +7,7 @@ import type { ConfigSection } from './config.ts'
 import { segmentDisk } from './segments.ts'
 import { mappedDisk } from '../../disk/mapped-disk.ts'
 
-export const SECTOR_BYTES = 512
+const SECTOR_BYTES = 512
 
 /** A volume of volumes of…: a cached thin pool on a mirror is five deep. */
 const MAX_DEPTH = 16

@@ -45,7 +45,7 @@ export interface TreeRoot {
   readonly where: string
 }
 
-export const compareKeys = (a: Key, b: Key): number => {
+const compareKeys = (a: Key, b: Key): number => {
   if (a.object !== b.object) return a.object < b.object ? -1 : 1
   if (a.type !== b.type) return a.type - b.type
   return a.offset === b.offset ? 0 : a.offset < b.offset ? -1 : 1

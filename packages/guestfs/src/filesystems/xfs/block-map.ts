@@ -19,7 +19,7 @@ const MAX_LEVELS = 9
 const NODE = { 4: { magic: 'BMAP', headerBytes: 24 }, 5: { magic: 'BMA3', headerBytes: 72 } } as const
 const CRC_OFFSET = 64
 
-export interface BlockRun {
+interface BlockRun {
   readonly kind: 'data' | 'zero' | 'hole'
   /** Number of the first block, for `data`; all are in one group. */
   readonly block: number

@@ -59,7 +59,7 @@ export const blockOffset = ({ sb }: Xfs, block: number, where: string): number =
   return linear * sb.blockBytes
 }
 
-export const inodeOffset = (xfs: Xfs, ino: number): number => {
+const inodeOffset = (xfs: Xfs, ino: number): number => {
   const { sb } = xfs
   const perBlock = 2 ** sb.inodeBlockBits
   const block = Math.floor(ino / perBlock)

@@ -8,6 +8,7 @@ import { exfat } from './filesystems/exfat/detect.ts'
 import { ext } from './filesystems/ext/detect.ts'
 import { fat } from './filesystems/fat/detect.ts'
 import { foreignFirstSector, foreignFurtherIn, zfs } from './filesystems/foreign.ts'
+import { ntfs } from './filesystems/ntfs/detect.ts'
 import { swap } from './filesystems/swap.ts'
 import { xfs } from './filesystems/xfs/detect.ts'
 import { gpt } from './tables/gpt.ts'
@@ -20,6 +21,7 @@ export const detectors: readonly Detector[] = [
   luks,
   swap,
   // File systems that own the first sector: theirs ends in 55 AA too, and must not be taken for a table.
+  ntfs,
   exfat,
   xfs,
   foreignFirstSector,

@@ -8,7 +8,7 @@ import type { ManifestVolume } from './helpers/manifest.ts'
 import { codePageOf, findVolume, rulesOf } from './helpers/match.ts'
 
 /** File systems that are named and not read yet: their volumes must be there, and say so. */
-const NOT_READ: readonly (string | undefined)[] = ['ntfs']
+const NOT_READ: readonly (string | undefined)[] = []
 
 /**
  * The manifest's sum of this volume was taken at another moment than the image: putting the stripes together by hand

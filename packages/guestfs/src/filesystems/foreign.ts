@@ -31,7 +31,6 @@ const FIRST_SECTOR: readonly Signature[] = [
     message: 'encrypted by BitLocker To Go',
   },
   fs('ReFS', 3, ascii('ReFS\0\0\0\0'), 'ReFS'),
-  fs('ntfs', 3, ascii('NTFS    '), 'NTFS'),
   fs('apfs', 32, ascii('NXSB'), 'APFS'),
   fs('vdo', 0, ascii('dmvdo001'), 'a VDO volume (deduplicated and compressed by the guest)'),
   fs('squashfs', 0, ascii('hsqs'), 'squashfs'),

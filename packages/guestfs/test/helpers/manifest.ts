@@ -21,11 +21,14 @@ export interface ManifestEntry {
   readonly sha256?: string
   readonly target?: string
   readonly rdev?: readonly [number, number]
-  readonly xattrs?: Readonly<Record<string, { b64?: string; size?: number; sha256?: string }>>
+  readonly xattrs?: Readonly<Record<string, { b64?: string; size?: number; sha256?: string; unreadable_here?: string }>>
   readonly data_ranges?: readonly (readonly [number, number])[]
   readonly data_range_count?: number
   readonly range_sha256?: readonly (readonly [number, number, string])[]
   readonly encrypted?: boolean
+  readonly ntfs?: { readonly attrib?: string; readonly times_filetime?: Readonly<Record<string, string>> }
+  readonly wof?: string
+  readonly target_note?: string
 }
 
 export interface ManifestVolume {
@@ -55,7 +58,7 @@ export interface Manifest {
 }
 
 /** Which fields a file system really keeps; the others are made up by the driver that listed it. */
-export type Rules = 'unix' | 'fat' | 'fat-by-mtools'
+export type Rules = 'unix' | 'fat' | 'fat-by-mtools' | 'ntfs'
 
 const READ_BYTES = 1 << 20
 
@@ -100,6 +103,7 @@ const entryDifferences = async (
     if (JSON.stringify(found) !== JSON.stringify(wanted))
       differ.push(`${what} is ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`)
   }
+  if (rules === 'ntfs') return await ntfsDifferences(tree, node, stat, entry, compare, differ)
   compare('type', stat.type, entry.type)
   if (entry.encrypted) compare('isEncrypted', stat.isEncrypted, true)
   if (stat.type === 'file' || stat.type === 'symlink') compare('size', stat.sizeBytes, entry.size)
@@ -110,6 +114,49 @@ const entryDifferences = async (
   }
   if (entry.target !== undefined) compare('target', (await tree.readlink(node)).text, entry.target)
   if (entry.type === 'file') await compareContent(compare, await tree.open(node), entry)
+  return differ
+}
+
+/** Reparse points that ntfs-3g shows as links to an error message are files here, whose content can't be read. */
+const ntfsDifferences = async (
+  tree: FileTree,
+  node: Parameters<FileTree['open']>[0],
+  stat: Stat,
+  entry: ManifestEntry,
+  compare: Compare,
+  differ: string[],
+): Promise<string[]> => {
+  const isForeign = entry.target?.startsWith('unsupported reparse tag') ?? false
+  compare('type', stat.type, isForeign ? 'file' : entry.type)
+  compare('ino', stat.ino, entry.ino)
+  const filetime = (time: bigint | undefined): string => String((time ?? 0n) / 100n + 116_444_736_000_000_000n)
+  const { mtime, ctime, atime, btime: crtime } = stat
+  for (const [name, time] of Object.entries({ mtime, ctime, atime, crtime }))
+    compare(name, filetime(time), entry.ntfs?.times_filetime?.[name])
+  compare('attributes', stat.dosAttributes, Number(entry.ntfs?.attrib))
+  if (entry.type === 'file') {
+    compare('size', stat.sizeBytes, entry.size)
+    if (entry.wof !== 'LZX') await compareContent(compare, await tree.open(node), entry)
+  } else if (!isForeign && entry.target !== undefined && entry.target_note === undefined)
+    compare('target', (await tree.readlink(node)).text, entry.target)
+  const streams: Record<string, unknown> = {}
+  for (const { name } of await tree.streams(node)) {
+    const file = await tree.open(node, { stream: name.text })
+    const bytes = new Uint8Array(file.sizeBytes)
+    await file.read(0, bytes)
+    const wanted = entry.xattrs?.[`user.${name.text}`]
+    streams[`user.${name.text}`] =
+      wanted?.b64 === undefined
+        ? { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+        : { b64: Buffer.from(bytes).toString('base64') }
+  }
+  const names = Object.keys(entry.xattrs ?? {})
+  compare('streams', Object.keys(streams).sort(), names.sort())
+  for (const name of names) {
+    // Too large for the driver to show as an attribute.
+    if (entry.xattrs?.[name]?.unreadable_here === undefined)
+      compare(`stream ${name}`, streams[name], entry.xattrs?.[name])
+  }
   return differ
 }
 

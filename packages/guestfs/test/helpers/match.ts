@@ -12,6 +12,7 @@ export const findVolume = (volumes: readonly Volume[], { source }: ManifestVolum
   })
 
 export const rulesOf = ({ content }: Volume, { note = '' }: ManifestVolume): Rules => {
+  if (content === 'ntfs') return 'ntfs'
   if (content !== 'vfat' && content !== 'exfat') return 'unix'
   return note.includes('mtools') || content === undefined ? 'fat-by-mtools' : 'fat'
 }

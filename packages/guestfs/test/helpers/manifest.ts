@@ -27,7 +27,6 @@ export interface ManifestEntry {
   readonly range_sha256?: readonly (readonly [number, number, string])[]
   readonly encrypted?: boolean
   readonly ntfs?: { readonly attrib?: string; readonly times_filetime?: Readonly<Record<string, string>> }
-  readonly wof?: string
   readonly target_note?: string
 }
 
@@ -136,9 +135,19 @@ const ntfsDifferences = async (
   compare('attributes', stat.dosAttributes, Number(entry.ntfs?.attrib))
   if (entry.type === 'file') {
     compare('size', stat.sizeBytes, entry.size)
-    if (entry.wof !== 'LZX') await compareContent(compare, await tree.open(node), entry)
+    await compareContent(compare, await tree.open(node), entry)
   } else if (!isForeign && entry.target !== undefined && entry.target_note === undefined)
     compare('target', (await tree.readlink(node)).text, entry.target)
+  await compareStreams(tree, node, entry, compare)
+  return differ
+}
+
+const compareStreams = async (
+  tree: FileTree,
+  node: Parameters<FileTree['open']>[0],
+  entry: ManifestEntry,
+  compare: Compare,
+): Promise<void> => {
   const streams: Record<string, unknown> = {}
   for (const { name } of await tree.streams(node)) {
     const file = await tree.open(node, { stream: name.text })
@@ -157,7 +166,6 @@ const ntfsDifferences = async (
     if (entry.xattrs?.[name]?.unreadable_here === undefined)
       compare(`stream ${name}`, streams[name], entry.xattrs?.[name])
   }
-  return differ
 }
 
 type Compare = (what: string, found: unknown, wanted: unknown) => void

@@ -3,16 +3,27 @@ import type { AbortOptions, Bytes, DiskReader } from '@granary/core'
 import { mappedDisk } from '../../disk/mapped-disk.ts'
 import { corrupt, unsupported } from '../../errors.ts'
 import { Fields } from '../../format/fields.ts'
+import { decompressLzx } from '../../format/lzx.ts'
 import { decompressXpress } from '../../format/xpress.ts'
 
-/** By the number of the algorithm. */
-const CHUNK_BYTES: Readonly<Record<number, number>> = { 0: 4096, 2: 8192, 3: 16_384 }
+interface Algorithm {
+  readonly chunkBytes: number
+  readonly decompress: (source: Bytes, length: number, where: string) => Bytes
+}
+
+/** By number. */
+const ALGORITHMS: Readonly<Record<number, Algorithm>> = {
+  0: { chunkBytes: 4096, decompress: decompressXpress },
+  1: { chunkBytes: 32_768, decompress: decompressLzx },
+  2: { chunkBytes: 8192, decompress: decompressXpress },
+  3: { chunkBytes: 16_384, decompress: decompressXpress },
+}
 
 /** A table of where each chunk but the last ends, then the chunks; one that didn't get shorter stands as it is. */
 export const compactContent = (packed: DiskReader, sizeBytes: number, algorithm: number, where: string): DiskReader => {
-  const chunkBytes = CHUNK_BYTES[algorithm]
-  if (chunkBytes === undefined)
-    throw unsupported(where, algorithm === 1 ? 'is compressed with LZX' : `compression ${algorithm}`)
+  const found = ALGORITHMS[algorithm]
+  if (found === undefined) throw unsupported(where, `is compressed with algorithm ${algorithm}`)
+  const { chunkBytes, decompress } = found
   const chunks = Math.ceil(sizeBytes / chunkBytes)
   const entryBytes = sizeBytes >= 2 ** 32 ? 8 : 4
   const tableBytes = Math.max(chunks - 1, 0) * entryBytes
@@ -32,7 +43,7 @@ export const compactContent = (packed: DiskReader, sizeBytes: number, algorithm:
       throw corrupt(`${where}, chunk ${chunk}`, `1 to ${plainBytes} bytes`, length)
     const bytes = new Uint8Array(length)
     await packed.read(tableBytes + start, bytes, options)
-    return length === plainBytes ? bytes : decompressXpress(bytes, plainBytes, `${where}, chunk ${chunk}`)
+    return length === plainBytes ? bytes : decompress(bytes, plainBytes, `${where}, chunk ${chunk}`)
   }
   return mappedDisk({
     sizeBytes,

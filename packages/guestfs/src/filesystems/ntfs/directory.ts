@@ -84,4 +84,5 @@ function* entriesOf(
       ntfs.warnings.add(fields.where, `an entry with the impossible name ${JSON.stringify(name.text)} is not shown`)
     else yield { name, type, node: { ino: number, sequence } }
   }
+  throw corrupt(fields.where, `a last entry before ${end}`, 'none')
 }

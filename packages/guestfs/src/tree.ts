@@ -96,7 +96,7 @@ export interface FileTree extends AsyncDisposable {
   /** As in `ext4` or `vfat`. */
   readonly fileSystem: string
   readonly root: FileNode
-  /** All findings so far; the list grows while the tree is read, up to a thousand. */
+  /** All findings so far; the list grows while the tree is read, up to a thousand and a count of the others. */
   readonly warnings: readonly Warning[]
   /**
    * Entries in the order of the directory, without `.` and `..`.

@@ -5,9 +5,8 @@ import type { Warning } from './warnings.ts'
 
 /**
  * `whole`: a disk without a partition table. `lv`: a logical volume. `md`: a Linux software array.
- * `luks`: what an unlocked container holds.
  */
-export type VolumeKind = 'whole' | 'partition' | 'lv' | 'md' | 'luks'
+export type VolumeKind = 'whole' | 'partition' | 'lv' | 'md'
 
 /** Where a volume lies. */
 export interface VolumeSource {

@@ -28,12 +28,9 @@ export class WarningLog {
     this.add(where, isGranaryError(error) ? `${error.code}: ${error.message}` : String(error))
   }
 
-  /** All that were found, also those not kept. */
-  get count(): number {
-    return this.#count
-  }
-
   list(): readonly Warning[] {
-    return [...this.#kept.values()]
+    const more = this.#count - this.#kept.size
+    if (more === 0) return [...this.#kept.values()]
+    return [...this.#kept.values(), { where: 'warnings', message: `${more} more were found` }]
   }
 }

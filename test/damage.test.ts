@@ -2,9 +2,10 @@
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isGranaryError, memoryDisk } from '@granary/core'
-import { backup, openDisk } from '@granary/dedup-store'
+import { backup, collect, openDisk } from '@granary/dedup-store'
 import { parseJsonLines, runGranary, seededBytes, seededRandom } from '@granary/testing'
 import t from 'tap'
+import type { Test } from 'tap'
 import { KEY, MIB, createRepository, filesIn, isLong, openFolder, scratchFolder } from './product.ts'
 
 t.setTimeout(600_000)
@@ -68,8 +69,29 @@ const FAULTS = { flip, truncate, remove }
 
 /** What may be lost when an object of this kind is damaged. */
 const lossOf = (object: string, { ids }: Made): readonly Machine[] => {
-  if (/^(config$|keys\/|index\/)/.test(object)) return ['web', 'db']
+  if (object === 'config' || object.startsWith('keys/')) return ['web', 'db']
+  if (object.startsWith('index/')) return [] // Packs tell all that an index does.
   return (['web', 'db'] as const).filter(name => object.includes(ids[name]))
+}
+
+/** Collection must not take what a damage hides: it stops, or keeps it. Once the object is back, everything is. */
+const collectsNothingThatIsNeeded = async (
+  t: Test,
+  made: Made,
+  { repo, object, what }: { repo: string; object: string; what: string },
+): Promise<void> => {
+  const copy = `${repo}-collected`
+  rmSync(copy, { recursive: true, force: true })
+  cpSync(repo, copy, { recursive: true })
+  {
+    await using repository = await openFolder(copy)
+    await collect(repository).catch((error: unknown) =>
+      t.ok(isGranaryError(error), `${what}: collection says why it stops`),
+    )
+  }
+  cpSync(join(made.repo, object), join(copy, object))
+  for (const name of ['web', 'db'] as const)
+    t.equal(await readBack(copy, made.ids[name], CONTENT[name]), 'same', `${what}: collection took nothing of ${name}`)
 }
 
 t.test('flipped, cut and missing objects of every kind', async t => {
@@ -93,15 +115,25 @@ t.test('flipped, cut and missing objects of every kind', async t => {
           if (mayLose.includes(name)) t.match(found, /^(same|GRANARY_[A-Z_]+)$/, `${what}: ${name} is ${found}`)
           else t.equal(found, 'same', `${what}: ${name} is not touched`)
         }
+        if (object.startsWith('index/') || object.startsWith('packs/'))
+          await collectsNothingThatIsNeeded(t, made, { repo, object, what })
         const check = await runGranary(['check', repo, '--read-data', '--json', '--key-file', join(made.folder, 'key')])
         const error = parseJsonLines(check.stderr).at(-1)
-        // A snapshot that was taken away whole, with its commit, can't be told from one never made: only a head that is remembered tells.
-        if (object.startsWith('commit/') && fault === 'remove') continue
+        // What is gone without a trace can't be named: a commit (only a remembered head tells), a slot, a config, an index
+        // segment (packs tell all that it did). Of a pack that is gone, what it held is named.
+        if (fault === 'remove' && !/^(config|packs)/.test(object)) continue
         t.match(error, { code: /^GRANARY_/, message: String, hint: String }, `${what}: check says so`)
         t.ok([10, 13, 15, 30, 31].includes(check.code), `${what}: exit code ${check.code}`)
-        if (object === 'config' && fault === 'remove') continue // Then it is no repository at all.
-        const name = object.replace(/^packs\/..\//, 'packs/')
-        t.ok(`${check.text}${check.stderr}`.includes(name), `${what}: it is named`)
+        if (fault !== 'remove')
+          t.ok(
+            `${check.text}${check.stderr}`.includes(object.replace(/^packs\/..\//, 'packs/')),
+            `${what}: it is named`,
+          )
+        else if (object !== 'config')
+          t.ok(
+            parseJsonLines(check.text).some(line => line['type'] === 'touched'),
+            `${what}: what it touches is named`,
+          )
       }
     }
   }

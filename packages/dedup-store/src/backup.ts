@@ -5,6 +5,7 @@ import type { AbortOptions, Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
 import { parseCompression } from '@granary/transform'
 import { RepositoryIndex } from './index/repository-index.ts'
+import type { RepositoryIndexOptions } from './index/repository-index.ts'
 import { readGcState } from './gc/gc-state.ts'
 import { MapReader } from './map/map-reader.ts'
 import type { LoadNode } from './map/map-reader.ts'
@@ -197,7 +198,7 @@ export const openDisk = async (
   const pin = await pinSnapshot(context, snapshotId, { signal })
   try {
     const record = chooseDisk(pin.snapshot, options.disk)
-    const index = await openIndex(repository, { signal })
+    const index = await openIndex(repository, { signal, survivesDamage: true })
     const blobs = createBlobReader(context.backend, context.keys, index)
     const close = async (): Promise<void> => await pin[Symbol.asyncDispose]()
     return new StoredDisk(mapRootOf(record), { blobs, chunkIdKey: context.keys.chunkId, close }, options)
@@ -208,7 +209,10 @@ export const openDisk = async (
 }
 
 /** The index as readers see it: packs under an undecided tomb still count, deleted ones don't. */
-export const openIndex = async ({ context }: Repository, options: AbortOptions = {}): Promise<RepositoryIndex> => {
+export const openIndex = async (
+  { context }: Repository,
+  { survivesDamage = false, ...options }: AbortOptions & Pick<RepositoryIndexOptions, 'survivesDamage'> = {},
+): Promise<RepositoryIndex> => {
   const { deleted } = await readGcState(context, options)
   return await RepositoryIndex.load(
     context.backend,
@@ -216,6 +220,7 @@ export const openIndex = async ({ context }: Repository, options: AbortOptions =
     {
       isExcluded: key => deleted.has(key),
       isCommitted: async sid => (await readDecision(context, sid))?.kind === 'manifest',
+      survivesDamage,
       ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
     },
     options,

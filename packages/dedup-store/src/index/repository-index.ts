@@ -5,7 +5,7 @@
  */
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
-import type { Backend } from '../backends/backend.ts'
+import type { Backend, ObjectInfo } from '../backends/backend.ts'
 import { keyOfId, packKey, sessionOfSegment } from '../format/ids.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
 import { createPackCache } from '../packs/pack-cache.ts'
@@ -28,7 +28,15 @@ export interface RepositoryIndexOptions {
   readonly isCommitted: (sid: string) => Promise<boolean>
   /** Bytes of index pages kept in memory. @default 64 MiB */
   readonly cacheBytes?: number
+  /**
+   * Passes over damaged and missing segments, and looks for what they named in the packs themselves. For readers only:
+   * a writer that doesn't find a blob stores it again, and collection must know of every damage. @default false
+   */
+  readonly survivesDamage?: boolean
 }
+
+const isDamage = (error: unknown): boolean =>
+  isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')
 
 /** Packs looked into before the index is asked: neighbours in a pack are neighbours on disk. */
 const RECENT_PACKS = 4
@@ -106,7 +114,8 @@ export class RepositoryIndex {
       const sid = sessionOfSegment(info.key)
       if (sid === undefined || found.has(info.key)) continue
       try {
-        const segment = known.get(info.key) ?? (await SegmentReader.open(this.#place, info, { signal }))
+        const segment = known.get(info.key) ?? (await this.#open(info, signal))
+        if (segment === undefined) continue
         if (segment.directory.replaces.length > 0 && !(await this.#options.isCommitted(sid))) continue
         found.set(info.key, segment)
         if (outcome === 'nothing new') outcome = 'something new'
@@ -130,6 +139,15 @@ export class RepositoryIndex {
     }
   }
 
+  async #open(info: ObjectInfo, signal: AbortSignal | undefined): Promise<SegmentReader | undefined> {
+    try {
+      return await SegmentReader.open(this.#place, info, { signal })
+    } catch (error) {
+      if (this.#options.survivesDamage === true && isDamage(error)) return undefined
+      throw error
+    }
+  }
+
   /** Where a blob is, or undefined. @param type chunk or map node: their ids are of different key domains and never meet */
   async find(id: Bytes, type: PackType, options: AbortOptions = {}): Promise<FoundBlob | undefined> {
     const name = keyOfId(id)
@@ -138,7 +156,37 @@ export class RepositoryIndex {
       if (ordinal !== undefined) return { pack, ordinal }
     }
     for await (const found of this.findAll(id, type, options)) return found
+    return this.#options.survivesDamage === true ? await this.#search(id, type, options) : undefined
+  }
+
+  /** Asks the packs themselves, those first that no segment names. Slow, and the last resort. */
+  async #search(id: Bytes, type: PackType, options: AbortOptions): Promise<FoundBlob | undefined> {
+    await this.reload(options) // More often than not it was moved, and all is well.
+    for await (const found of this.findAll(id, type, options)) return found
+    const name = keyOfId(id)
+    const named = await this.namedPacks(options).catch((error: unknown) => {
+      if (isDamage(error)) return new Set<string>()
+      throw error
+    })
+    const keys: string[] = []
+    for await (const { key } of this.#place.backend.list('packs/', options))
+      if (!this.#options.isExcluded(key)) keys.push(key)
+    for (const key of [...keys.filter(each => !named.has(each)), ...keys.filter(each => named.has(each))]) {
+      options.signal?.throwIfAborted()
+      const pack = await this.packs.get(key, options).catch((error: unknown) => {
+        if (isDamage(error)) return undefined
+        throw error
+      })
+      const ordinal = pack?.type === type ? pack.ordinals.get(name) : undefined
+      if (pack === undefined || ordinal === undefined) continue
+      this.#remember(pack)
+      return { pack, ordinal }
+    }
     return undefined
+  }
+
+  #remember(pack: CachedPack): void {
+    this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
   }
 
   /** Every place of a blob that counts: collection must know them all. */
@@ -151,7 +199,7 @@ export class RepositoryIndex {
       if (pack === undefined || pack.type !== type || Buffer.compare(pack.uid, row.uid) !== 0) continue
       const ordinal = pack.ordinals.get(name)
       if (ordinal === undefined) continue
-      this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
+      this.#remember(pack)
       yield { pack, ordinal }
     }
   }
@@ -159,9 +207,18 @@ export class RepositoryIndex {
   async #hits(id: Bytes, options: AbortOptions): Promise<Awaited<ReturnType<SegmentReader['lookup']>>> {
     return await this.#onSegments(async () => {
       const hits = []
-      for (const segment of this.#segments) hits.push(...(await segment.lookup(id, options)))
+      for (const segment of this.#segments) hits.push(...(await this.#lookup(segment, id, options)))
       return hits
     }, options)
+  }
+
+  async #lookup(segment: SegmentReader, id: Bytes, options: AbortOptions): ReturnType<SegmentReader['lookup']> {
+    try {
+      return await segment.lookup(id, options)
+    } catch (error) {
+      if (this.#options.survivesDamage === true && isDamage(error)) return []
+      throw error
+    }
   }
 
   /** A pack was found to be gone. */

@@ -1,4 +1,6 @@
 import { writeFileSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { memoryDisk } from '@granary/core'
@@ -218,6 +220,49 @@ t.test('a server that dies with unflushed writes: with copies they are sent agai
   await disk.flush()
   t.equal(Buffer.compare(durable, wanted), 0)
 })
+
+/** Stands between client and server, and can cut single connections. */
+const cuttable = async (t: Teardown, uri: string): Promise<{ uri: string; sockets: Socket[] }> => {
+  const path = join(temporaryFolder(t), 'p')
+  const sockets: Socket[] = []
+  const proxy = createServer(client => {
+    const server = connect({ path: uri.replace(/^.*socket=/, '') })
+    for (const socket of [client, server]) socket.on('error', () => undefined)
+    client.pipe(server).pipe(client)
+    client.on('close', () => server.destroy())
+    sockets.push(client)
+  })
+  await new Promise<void>(resolve => proxy.listen(path, resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  return { uri: `nbd+unix:///?socket=${path}`, sockets }
+}
+
+for (const replayBytes of [0, MiB])
+  t.test(`one of several connections is lost, replayBytes ${replayBytes}`, async t => {
+    const { uri: direct, durable } = await serveVolatile(t)
+    const { uri, sockets } = await cuttable(t, direct)
+    await using disk = await connectNbd(uri, { reconnectDelayMs: 5, requestBytes: 4096, replayBytes })
+    const target = new Uint8Array(MiB)
+    while (disk.connections < 2) await disk.read(0, target)
+    sockets[0]?.destroy()
+    while (disk.connections === 2) await new Promise(resolve => setImmediate(resolve))
+    await disk.read(0, target)
+    t.ok(disk.connections >= 1, 'without unflushed writes the others go on')
+    while (disk.connections < 2) await disk.read(0, target)
+
+    const bytes = seededBytes(100_000, 1)
+    await disk.write(5000, bytes)
+    sockets.at(-1)?.destroy()
+    while (disk.connections === 2) await new Promise(resolve => setImmediate(resolve))
+    if (replayBytes === 0) await t.rejects(disk.flush(), { code: 'GRANARY_IO', message: /may have lost/ })
+    else {
+      await disk.flush()
+      t.equal(Buffer.compare(durable.subarray(5000, 105_000), bytes), 0)
+    }
+  })
 
 t.test('requests that a closing server refuses go to the one that follows', async t => {
   const { uri, restart } = await serveVolatile(t)

@@ -62,7 +62,8 @@ export class NbdClientDisk implements NbdDisk {
     this.#pool = new LinkPool(first, {
       settings,
       open: async signal => openNegotiated(settings, signal),
-      onTotalLoss: () => this.#has(EXPORT_FLAG.sendFlush) && this.#journal.connectionsLost(),
+      hasUnflushed: () => this.#has(EXPORT_FLAG.sendFlush) && this.#journal.hasUnflushed,
+      onLoss: () => this.#journal.connectionsLost(),
       onRevival: async link => this.#journal.replay(link),
     })
   }

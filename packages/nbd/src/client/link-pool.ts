@@ -16,9 +16,11 @@ const MAX_DELAY_MS = 5000
 export interface LinkPoolOptions {
   readonly settings: ClientSettings
   readonly open: (signal?: AbortSignal) => Promise<Negotiated>
-  /** Called when the last connection is lost: what the server had in its cache may be lost with it. */
-  readonly onTotalLoss: () => void
-  /** Called with a fresh connection after a total loss, before anybody else may use it. */
+  /** True while acknowledged writes wait for a flush: a lost connection may mean that the server died with them. */
+  readonly hasUnflushed: () => boolean
+  /** Called when connections were lost while `hasUnflushed`. */
+  readonly onLoss: () => void
+  /** Called with a fresh connection when none was left, before anybody else may use it. */
   readonly onRevival: (link: Link) => Promise<void>
 }
 
@@ -62,6 +64,9 @@ export class LinkPool {
     try {
       for (let attempt = 0; ; attempt++) {
         const link = this.#pick() ?? (await this.#revive(signal))
+        if (link === undefined && attempt >= this.#options.settings.reconnectAttempts) throw lostAgain()
+        // The connection was opened and lost again before it was our turn.
+        if (link === undefined) continue
         try {
           return { statuses: await link.request(spec, signal), negotiated: link.negotiated }
         } catch (error) {
@@ -110,14 +115,12 @@ export class LinkPool {
   }
 
   /** Opens a connection when none is left. All who wait share one attempt. */
-  async #revive(signal: AbortSignal | undefined): Promise<Link> {
+  async #revive(signal: AbortSignal | undefined): Promise<Link | undefined> {
     this.#revival ??= this.#connectAgain().finally(() => {
       this.#revival = undefined
     })
     await this.#abortable(this.#revival, signal)
-    const link = this.#pick()
-    if (link === undefined) throw lostAgain()
-    return link
+    return this.#pick()
   }
 
   async #connectAgain(): Promise<void> {
@@ -133,9 +136,9 @@ export class LinkPool {
       } catch (error) {
         this.#closing.signal.throwIfAborted()
         if (attempt >= reconnectAttempts || !isGranaryError(error) || !error.retryable) throw error
-        await sleep(Math.min(MAX_DELAY_MS, reconnectDelayMs * 2 ** (attempt - 1)), undefined, {
-          signal: this.#closing.signal,
-        })
+        const delayMs = Math.min(MAX_DELAY_MS, reconnectDelayMs * 2 ** (attempt - 1))
+        await sleep(delayMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+        this.#closing.signal.throwIfAborted()
       }
     }
   }
@@ -164,11 +167,24 @@ export class LinkPool {
       timeoutMs: this.#options.settings.timeoutMs,
       onFailure: () => {
         const at = this.#links.indexOf(link)
-        if (at >= 0) this.#links.splice(at, 1)
-        if (at >= 0 && this.#links.length === 0) this.#options.onTotalLoss()
+        if (at < 0) return
+        this.#links.splice(at, 1)
+        const others = [...this.#links]
+        // Acknowledgements that came just before the loss are noted by then, and no new one can be.
+        if (!this.#closing.signal.aborted) setImmediate(() => this.#assessLoss(link, others))
       },
     })
     return link
+  }
+
+  /**
+   * A lost connection may be the first sign that the server died, and those beside it may lead to another one, or to nothing.
+   * With unflushed writes all of them are given up, so that what comes next begins with a replay, or with an error.
+   */
+  #assessLoss(link: Link, others: readonly Link[]): void {
+    if (!this.#options.hasUnflushed()) return
+    this.#options.onLoss()
+    for (const other of others) other.fail(link.failure as GranaryError)
   }
 
   /** @throws GranaryError `GRANARY_SIZE` when the export is not the one of the first connection any more */

@@ -105,9 +105,10 @@ export class Link {
     this.negotiated.transport.destroy()
   }
 
-  /** Says goodbye, and ends the connection. */
+  /** Says goodbye, and ends the connection: at once when the system still holds bytes of somebody's request. */
   #leave(reason: GranaryError): void {
     if (this.#failure !== undefined) return
+    if (this.#requests.size > 0) return this.fail(reason)
     const { transport, style } = this.negotiated
     const disconnect = { flags: 0, command: COMMAND.disconnect, cookie: { high: 0, low: 0 }, offset: 0, length: 0 }
     transport.write(encodeRequest(disconnect, style === 'extended'))
@@ -178,7 +179,7 @@ export class Link {
       else if (performance.now() < deadlineMs) setTimeout(attempt, 5)
       else {
         this.fail(
-          new GranaryError('GRANARY_TIMEOUT', 'NBD: the connection was given up to end an aborted request', {
+          new GranaryError('GRANARY_IO', 'NBD: the connection was given up to end an aborted request', {
             retryable: true,
           }),
         )

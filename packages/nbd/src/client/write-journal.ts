@@ -31,6 +31,10 @@ export class WriteJournal {
     return this.#lastNumber
   }
 
+  get hasUnflushed(): boolean {
+    return this.#lastNumber > this.#flushedNumber
+  }
+
   /** True when a flush must be made before more is kept. */
   get isFull(): boolean {
     return this.#capacityBytes > 0 && this.#bytes >= this.#capacityBytes
@@ -53,13 +57,13 @@ export class WriteJournal {
       this.#bytes -= entryBytes(spec)
   }
 
-  /** No connection is left. Without copies, what was not flushed counts as lost from now on. */
+  /** A connection was lost. Without copies, what was not flushed counts as lost from now on. */
   connectionsLost(): void {
     const writes = this.#lastNumber - this.#flushedNumber
-    if (this.#capacityBytes > 0 || writes === 0) return
+    if (this.#capacityBytes > 0) return
     this.#loss ??= new GranaryError(
       'GRANARY_IO',
-      `NBD: the connection was lost after ${writes} writes that were not flushed; the server may have lost them`,
+      `NBD: a connection was lost after ${writes} writes that were not flushed; the server may have lost them`,
       {
         detail: { writes },
         hint: 'Write the disk again from the start, or allow copies of unflushed writes with replayBytes.',

@@ -144,12 +144,10 @@ const volumeOf = async (
 ): Promise<Volume> => {
   const { id, kind, disk, source } = candidate
   const peers = peersOf(search, candidate, found)
-  if (peers[0] !== undefined && peers[0] !== candidate)
-    return await volumeOf(
-      search,
-      { ...candidate, whyNot: { reason: 'member', message: `a part of the file system of ${peers[0].id}` } },
-      undefined,
-    )
+  if (found !== undefined && peers[0] !== undefined && peers[0] !== candidate) {
+    const whyNot: WhyNot = { reason: 'member', message: `a part of the file system of ${peers[0].id}` }
+    return await volumeOf(search, candidate, { kind: 'named', content: found.content, whyNot })
+  }
   // A tree is shown even when parts of its volume aren't here: the files on the others can be read.
   const whyNot = found?.kind === 'tree' ? undefined : (candidate.whyNot ?? (await whyNotOf(search, candidate, found)))
   const label = found?.label ?? candidate.label

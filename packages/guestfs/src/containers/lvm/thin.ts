@@ -11,6 +11,7 @@ import type { Piece } from '../../disk/mapped-disk.ts'
 import { corrupt } from '../../errors.ts'
 import { crc32cRaw } from '../../format/crc32c.ts'
 import { Fields } from '../../format/fields.ts'
+import { lastIndex } from '../../last-index.ts'
 import type { ConfigSection } from './config.ts'
 import type { VolumeGroup } from './volume-group.ts'
 
@@ -124,16 +125,7 @@ const findLeaf = async (metadata: CachedDisk, root: number, key: number, options
 
 const keyAt = ({ fields }: Leaf, index: number): number => fields.u64(NODE_HEADER_BYTES + index * 8)
 
-const lastAtMost = (leaf: Leaf, key: number): number => {
-  let low = 0
-  let high = leaf.entries
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (keyAt(leaf, middle) <= key) low = middle + 1
-    else high = middle
-  }
-  return low - 1
-}
+const lastAtMost = (leaf: Leaf, key: number): number => lastIndex(leaf.entries, index => keyAt(leaf, index) <= key)
 
 const valueAt = (leaf: Leaf, key: number): bigint | undefined => {
   const index = lastAtMost(leaf, key)

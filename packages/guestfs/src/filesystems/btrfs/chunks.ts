@@ -9,6 +9,7 @@ import type { DiskReader } from '@granary/core'
 import { mappedDisk } from '../../disk/mapped-disk.ts'
 import type { DiskPlace, Piece } from '../../disk/mapped-disk.ts'
 import { corrupt } from '../../errors.ts'
+import { lastIndex } from '../../last-index.ts'
 import type { Fields } from '../../format/fields.ts'
 
 const PROFILE = {
@@ -71,14 +72,8 @@ export class ChunkMap {
 
   /** The chunk of an address, or undefined. */
   find(logical: number): Chunk | undefined {
-    let low = 0
-    let high = this.#chunks.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#chunks[middle] as Chunk).logical <= logical) low = middle + 1
-      else high = middle
-    }
-    const chunk = this.#chunks[low - 1]
+    const chunk =
+      this.#chunks[lastIndex(this.#chunks.length, index => (this.#chunks[index] as Chunk).logical <= logical)]
     return chunk !== undefined && logical < chunk.logical + chunk.length ? chunk : undefined
   }
 }

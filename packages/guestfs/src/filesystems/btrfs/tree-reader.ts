@@ -11,6 +11,7 @@ import type { CachedDisk } from '../../disk/cached-disk.ts'
 import { corrupt } from '../../errors.ts'
 import { crc32c } from '../../format/crc32c.ts'
 import { Fields } from '../../format/fields.ts'
+import { lastIndex } from '../../last-index.ts'
 import type { WarningLog } from '../../warnings.ts'
 
 const HEADER_BYTES = 101
@@ -87,14 +88,7 @@ const readNode = async (
 /** Index of the last entry whose key is at most `key`, or -1. */
 const lastAtMost = ({ fields, level, items }: Node, key: Key): number => {
   const size = level === 0 ? ITEM_BYTES : POINTER_BYTES
-  let low = 0
-  let high = items
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (compareKeys(keyAt(fields, HEADER_BYTES + middle * size), key) <= 0) low = middle + 1
-    else high = middle
-  }
-  return low - 1
+  return lastIndex(items, index => compareKeys(keyAt(fields, HEADER_BYTES + index * size), key) <= 0)
 }
 
 /** Items from the first that is at least `from` on, in order. */

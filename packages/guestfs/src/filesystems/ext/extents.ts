@@ -11,6 +11,7 @@ import type { AbortOptions } from '@granary/core'
 import { corrupt } from '../../errors.ts'
 import { crc32cRaw } from '../../format/crc32c.ts'
 import { Fields } from '../../format/fields.ts'
+import { lastIndex } from '../../last-index.ts'
 import type { BlockMap, BlockRun } from './block-map.ts'
 import type { Ext } from './ext.ts'
 import type { Inode } from './inode.ts'
@@ -69,16 +70,8 @@ const descend = async (
 }
 
 /** Index of the last entry whose key is at most `logical`, or -1. */
-const lastAtMost = (node: TreeNode, logical: number): number => {
-  let low = 0
-  let high = node.entries
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (key(node, middle) <= logical) low = middle + 1
-    else high = middle
-  }
-  return low - 1
-}
+const lastAtMost = (node: TreeNode, logical: number): number =>
+  lastIndex(node.entries, index => key(node, index) <= logical)
 
 const parseNode = (ext: Ext, fields: Fields, depth: number | undefined, from: number, to: number): TreeNode => {
   if (fields.u16(0) !== MAGIC) throw corrupt(fields.where, `magic ${MAGIC}`, fields.u16(0))

@@ -4,6 +4,7 @@ import { CachedDisk } from '../../disk/cached-disk.ts'
 import { mappedDisk } from '../../disk/mapped-disk.ts'
 import type { Piece } from '../../disk/mapped-disk.ts'
 import type { FileNode, FileSystem, FileTree } from '../../tree.ts'
+import { lastIndex } from '../../last-index.ts'
 import { treeOf } from '../../tree-of.ts'
 import { WarningLog } from '../../warnings.ts'
 import { contentOf } from './content.ts'
@@ -75,7 +76,7 @@ const overlay = (disk: DiskReader, blocks: ReadonlyMap<number, ReplayedBlock>, b
       const skip = offset - block * blockBytes
       const found = blocks.get(block)
       if (found === undefined) {
-        const next = sorted[firstAbove(sorted, block)] ?? Infinity
+        const next = sorted[lastIndex(sorted.length, index => (sorted[index] as number) <= block) + 1] ?? Infinity
         return { kind: 'disk', disk, offset, length: Math.min(next * blockBytes, disk.sizeBytes) - offset }
       }
       if (found.isEscaped && skip < MAGIC_BYTES.length)
@@ -83,15 +84,4 @@ const overlay = (disk: DiskReader, blocks: ReadonlyMap<number, ReplayedBlock>, b
       return { kind: 'disk', disk, offset: found.offset + skip, length: blockBytes - skip }
     },
   })
-}
-
-const firstAbove = (sorted: Float64Array, value: number): number => {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((sorted[middle] as number) > value) high = middle
-    else low = middle + 1
-  }
-  return low
 }

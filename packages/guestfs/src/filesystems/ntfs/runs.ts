@@ -1,6 +1,7 @@
 /** Where the clusters of an attribute lie. @see https://flatcap.github.io/linux-ntfs/ntfs/concepts/data_runs.html @module */
 import { corrupt } from '../../errors.ts'
 import type { Fields } from '../../format/fields.ts'
+import { lastIndex } from '../../last-index.ts'
 
 /** Clusters in a row, or without `lcn` none. */
 export interface Run {
@@ -37,13 +38,6 @@ const readInteger = (fields: Fields, offset: number, length: number, isSigned: b
 
 /** The run that has a cluster, found by halving. */
 export const runAt = (runs: readonly Run[], vcn: number): Run | undefined => {
-  let low = 0
-  let high = runs.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((runs[middle] as Run).vcn <= vcn) low = middle + 1
-    else high = middle
-  }
-  const run = runs[low - 1]
+  const run = runs[lastIndex(runs.length, index => (runs[index] as Run).vcn <= vcn)]
   return run !== undefined && vcn < run.vcn + run.length ? run : undefined
 }

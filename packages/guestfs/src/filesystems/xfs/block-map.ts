@@ -10,6 +10,7 @@
 import type { AbortOptions } from '@granary/core'
 import { corrupt } from '../../errors.ts'
 import { Fields } from '../../format/fields.ts'
+import { lastIndex } from '../../last-index.ts'
 import { FORMAT, blockOffset } from './inode.ts'
 import type { Fork, Xfs } from './inode.ts'
 import { isSumRight } from './superblock.ts'
@@ -149,16 +150,10 @@ const parseLeaf = (
 }
 
 const runIn = ({ extents, to }: Leaf, logical: number): BlockRun => {
-  let low = 0
-  let high = extents.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((extents[middle] as Extent).start <= logical) low = middle + 1
-    else high = middle
-  }
-  const extent = extents[low - 1]
+  const index = lastIndex(extents.length, at => (extents[at] as Extent).start <= logical)
+  const extent = extents[index]
   const skip = extent === undefined ? 0 : logical - extent.start
   if (extent !== undefined && skip < extent.blocks)
     return { kind: extent.kind, block: extent.block + skip, blocks: extent.blocks - skip }
-  return { kind: 'hole', block: 0, blocks: (extents[low]?.start ?? to) - logical }
+  return { kind: 'hole', block: 0, blocks: (extents[index + 1]?.start ?? to) - logical }
 }

@@ -1,0 +1,107 @@
+/** Explores seeds on a thread of its own, where random names are seeded and no test framework watches every promise. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { seededRandom } from '@granary/testing/simulation'
+import type { FaultRates } from '@granary/testing/simulation'
+import { FULL_PROTOCOL } from '../../src/gc/protocol.ts'
+import { makeHistory, reopen, stillClock } from './history.ts'
+import type { History } from './history.ts'
+import { seedRandomBytes } from './seeded-crypto.ts'
+import { verifyNoLeftovers, verifyRecovery, verifySnapshots } from './verify.ts'
+import type { Expected } from './verify.ts'
+import { describe, explore } from './world.ts'
+import type { Explored } from './world.ts'
+
+export interface ExploreJob {
+  readonly seeds: readonly [from: number, to: number]
+  /** Every seed with faults, or none. */
+  readonly isFaulty: boolean
+  /** How many of its prefixes are looked at for each seed, beside its end; Infinity for all. */
+  readonly prefixes: number
+}
+
+export interface ExploreResult {
+  readonly interleavings: number
+  readonly prefixes: number
+  readonly steps: number
+  /** The first things found wrong, each with its seed, and the steps of the first one. */
+  readonly wrong: readonly string[]
+  readonly trace: string
+}
+
+/** Listings that a storage may only be late with where nothing rests on them. */
+const FAULTS: FaultRates = {
+  lostAnswer: 60,
+  late: 120,
+  duplicate: 60,
+  failure: 300,
+  stale: 20,
+  mayBeStale: prefix => prefix === 'forget/',
+}
+
+const HISTORIES = 8
+
+const makeHistories = async (): Promise<History[]> => {
+  seedRandomBytes(1)
+  const histories: History[] = []
+  for (let i = 0; i < HISTORIES; i++) histories.push(await makeHistory(i % 4, seededRandom(900 + i)))
+  return histories
+}
+
+const expectedAt = (history: History, { promised, forgotten, contents }: Explored, changes: number): Expected => ({
+  template: history.template,
+  contents,
+  present: new Set(
+    [...promised]
+      .filter(([id, since]) => since <= changes && (forgotten.get(id) ?? Infinity) > changes)
+      .map(([id]) => id),
+  ),
+})
+
+/** Whatever ran dies after each of some of its changes; the end is always looked at. @returns what is wrong, and how many were looked at */
+const verifyPrefixes = async (
+  history: History,
+  explored: Explored,
+  wanted: number,
+  seed: number,
+): Promise<{ wrong: string[]; prefixes: number }> => {
+  const { storage, run } = explored
+  const end = storage.changes.length
+  const last = await storage.at(end)
+  const wrong = await verifyRecovery(last, expectedAt(history, explored, end), run.endMs)
+  if (wrong.length === 0) wrong.push(...(await verifyNoLeftovers(last, expectedAt(history, explored, end), run.endMs)))
+  const stride = Math.max(1, Math.floor(end / wanted))
+  let prefixes = 0
+  for (let at = seed % stride; at < end && wrong.length === 0; at += stride) {
+    prefixes++
+    const expected = expectedAt(history, explored, at)
+    const backend = await storage.at(at)
+    const isWhole = wanted !== Infinity || at % 8 === seed % 8
+    const found = isWhole
+      ? await verifyRecovery(backend, expected, run.endMs)
+      : await verifySnapshots(reopen(history.template, backend, stillClock(run.endMs)), expected)
+    wrong.push(...found.map(text => `after change ${at}: ${text}`))
+  }
+  return { wrong, prefixes: prefixes + 1 }
+}
+
+const MOST_WRONG = 5
+
+const run = async ({ seeds: [from, to], isFaulty, prefixes }: ExploreJob): Promise<ExploreResult> => {
+  const histories = await makeHistories()
+  const result = { interleavings: 0, prefixes: 0, steps: 0, wrong: [] as string[], trace: '' }
+  for (let seed = from; seed < to && result.wrong.length < MOST_WRONG; seed++) {
+    seedRandomBytes(seed)
+    const history = histories[seed % HISTORIES] as History
+    const explored = await explore({ seed, history, protocol: FULL_PROTOCOL, ...(isFaulty ? { faults: FAULTS } : {}) })
+    const verified = await verifyPrefixes(history, explored, prefixes, seed)
+    result.interleavings++
+    result.prefixes += verified.prefixes
+    result.steps += explored.run.trace.length
+    const wrong = [...explored.wrong, ...verified.wrong]
+    if (wrong.length > 0 && result.wrong.length === 0) result.trace = describe(explored)
+    result.wrong.push(...wrong.map(text => `seed ${seed}${isFaulty ? ' with faults' : ''}: ${text}`))
+  }
+  return result
+}
+
+parentPort?.postMessage(await run(workerData as ExploreJob))

@@ -5,10 +5,12 @@ import type { FaultRates } from '@granary/testing/simulation'
 import { FULL_PROTOCOL } from '../../src/gc/protocol.ts'
 import { makeHistory, reopen, stillClock } from './history.ts'
 import type { History } from './history.ts'
+import { explorePowerCuts } from './power-cuts.ts'
+import { recordedStorage } from './recorded-storage.ts'
+import type { RecordedStorage } from './recorded-storage.ts'
 import { seedRandomBytes } from './seeded-crypto.ts'
 import { verifyNoLeftovers, verifyRecovery, verifySnapshots } from './verify.ts'
-import type { Expected } from './verify.ts'
-import { describe, explore } from './world.ts'
+import { checkDecisions, describe, expectedAt, explore, memoryStage } from './world.ts'
 import type { Explored } from './world.ts'
 
 export interface ExploreJob {
@@ -17,6 +19,8 @@ export interface ExploreJob {
   readonly isFaulty: boolean
   /** How many of its prefixes are looked at for each seed, beside its end; Infinity for all. */
   readonly prefixes: number
+  /** On local files that lose power: how many outcomes of each power cut are looked at. Otherwise a storage in memory. */
+  readonly outcomes?: number
 }
 
 export interface ExploreResult {
@@ -47,24 +51,15 @@ const makeHistories = async (): Promise<History[]> => {
   return histories
 }
 
-const expectedAt = (history: History, { promised, forgotten, contents }: Explored, changes: number): Expected => ({
-  template: history.template,
-  contents,
-  present: new Set(
-    [...promised]
-      .filter(([id, since]) => since <= changes && (forgotten.get(id) ?? Infinity) > changes)
-      .map(([id]) => id),
-  ),
-})
-
 /** Whatever ran dies after each of some of its changes; the end is always looked at. @returns what is wrong, and how many were looked at */
 const verifyPrefixes = async (
   history: History,
+  storage: RecordedStorage,
   explored: Explored,
   wanted: number,
   seed: number,
 ): Promise<{ wrong: string[]; prefixes: number }> => {
-  const { storage, run } = explored
+  const { run } = explored
   const end = storage.changes.length
   const last = await storage.at(end)
   const wrong = await verifyRecovery(last, expectedAt(history, explored, end), run.endMs)
@@ -86,18 +81,29 @@ const verifyPrefixes = async (
 
 const MOST_WRONG = 5
 
-const run = async ({ seeds: [from, to], isFaulty, prefixes }: ExploreJob): Promise<ExploreResult> => {
+const run = async ({ seeds: [from, to], isFaulty, prefixes, outcomes }: ExploreJob): Promise<ExploreResult> => {
   const histories = await makeHistories()
   const result = { interleavings: 0, prefixes: 0, steps: 0, wrong: [] as string[], trace: '' }
   for (let seed = from; seed < to && result.wrong.length < MOST_WRONG; seed++) {
     seedRandomBytes(seed)
     const history = histories[seed % HISTORIES] as History
-    const explored = await explore({ seed, history, protocol: FULL_PROTOCOL, ...(isFaulty ? { faults: FAULTS } : {}) })
-    const verified = await verifyPrefixes(history, explored, prefixes, seed)
+    if (outcomes !== undefined) {
+      const cuts = await explorePowerCuts(history, { seed, cuts: prefixes, outcomes })
+      result.interleavings++
+      result.prefixes += cuts.cuts
+      result.steps += cuts.steps
+      if (cuts.wrong.length > 0 && result.wrong.length === 0) result.trace = cuts.trace
+      result.wrong.push(...cuts.wrong.map(text => `seed ${seed}: ${text}`))
+      continue
+    }
+    const storage = await recordedStorage(history.objects)
+    const stage = memoryStage(storage, isFaulty ? FAULTS : undefined)
+    const explored = await explore({ seed, history, protocol: FULL_PROTOCOL, isFaulty, stage })
+    const verified = await verifyPrefixes(history, storage, explored, prefixes, seed)
     result.interleavings++
     result.prefixes += verified.prefixes
     result.steps += explored.run.trace.length
-    const wrong = [...explored.wrong, ...verified.wrong]
+    const wrong = [...explored.wrong, ...checkDecisions(storage.changes, history), ...verified.wrong]
     if (wrong.length > 0 && result.wrong.length === 0) result.trace = describe(explored)
     result.wrong.push(...wrong.map(text => `seed ${seed}${isFaulty ? ' with faults' : ''}: ${text}`))
   }

@@ -6,15 +6,16 @@ import { isGranaryError } from '@granary/core'
 import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing/simulation'
 import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing/simulation'
 import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
-import type { Repository, Snapshot } from '../../src/index.ts'
+import type { Backend, Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'
 import { gcKey } from '../../src/gc/gc-state.ts'
 import type { CollectionProtocol } from '../../src/gc/protocol.ts'
 import { mergeIndex } from '../../src/index/merge-index.ts'
 import { CONTENT_LABEL, TIME_TO_LIVE_MS, changeTiles, randomTiles, reopen } from './history.ts'
 import type { History } from './history.ts'
-import { recordedStorage } from './recorded-storage.ts'
-import type { RecordedStorage } from './recorded-storage.ts'
+
+import type { Change, RecordedStorage } from './recorded-storage.ts'
+import type { Expected } from './verify.ts'
 import { SHAPES, findDifference, readTiles } from './tile-disk.ts'
 import type { TileDisk } from './tile-disk.ts'
 
@@ -22,17 +23,30 @@ export interface WorldOptions {
   readonly seed: number
   readonly history: History
   readonly protocol: CollectionProtocol
-  readonly faults?: FaultRates
+  /** Whether the storage may fail. */
+  readonly isFaulty?: boolean
   /** Choices of a run to be made again. */
   readonly choices?: readonly number[]
+  /** Where it takes place. */
+  readonly stage: Stage
+}
+
+/** A storage that several actors use. */
+export interface Stage {
+  readonly changes: readonly Change[]
+  /** How far it is, in whatever can be gone back to. */
+  position(): number
+  open(actor: Actor, scheduler: Scheduler): Backend
+  /** An actor has crashed. */
+  bury(name: string): void
 }
 
 export interface Explored {
   /** What went wrong while it ran. */
   readonly wrong: string[]
-  readonly storage: RecordedStorage
+  readonly stage: Stage
   readonly contents: ReadonlyMap<string, TileDisk>
-  /** Snapshots whose writer heard that they are committed, with the number of changes when it did, and when somebody began to forget them. */
+  /** Snapshots whose writer heard that they are committed, with the position of the stage when it did, and when somebody began to forget them. */
   readonly promised: ReadonlyMap<string, number>
   readonly forgotten: ReadonlyMap<string, number>
   readonly run: ScheduledRun
@@ -40,7 +54,7 @@ export interface Explored {
 
 interface World {
   readonly scheduler: Scheduler
-  readonly storage: RecordedStorage
+  readonly stage: Stage
   readonly history: History
   readonly protocol: CollectionProtocol
   readonly contents: Map<string, TileDisk>
@@ -52,45 +66,50 @@ interface World {
 
 type Role = (world: World, actor: Actor, repository: Repository) => Promise<void>
 
-export const explore = async ({ seed, history, protocol, faults, choices }: WorldOptions): Promise<Explored> => {
+export const explore = async ({
+  seed,
+  history,
+  protocol,
+  isFaulty = false,
+  choices,
+  stage,
+}: WorldOptions): Promise<Explored> => {
   const scheduler = createScheduler({
     seed,
     ...(choices === undefined ? {} : { choices }),
     maxStepMs: 50,
     maxSkewMs: TIME_TO_LIVE_MS / 4,
-    maxSteps: 60_000,
+    maxSteps: 200_000,
     stall: { oneIn: [0, 30, 150][seed % 3] as number, maxMs: 3 * TIME_TO_LIVE_MS },
   })
-  const storage = await recordedStorage(history.objects)
   const world: World = {
     scheduler,
-    storage,
+    stage,
     history,
     protocol,
     contents: new Map(history.contents),
     promised: new Map([...history.snapshots.keys()].map(id => [id, 0])),
     forgotten: new Map(),
     wrong: [],
-    isFaulty: faults !== undefined,
+    isFaulty,
   }
   const { choose } = scheduler
-  const pageObjects = [2, 6, 1000][choose(3)] as number
-  const holds: Holds | undefined = choose(2) === 0 ? new Map() : undefined
   let spawned = 0
   const spawn = (name: string, role: Role, lives: number): void => {
     const mayCrash = lives > 0 && choose(3) === 0
     scheduler.spawn(
       name,
       async actor => {
-        const own = storage.open(name)
-        const view = faults === undefined ? own : faultyStorage(own).open(randomFaults(choose, faults))
-        const backend = scheduledBackend(actor, view, { pageObjects, ...(holds === undefined ? {} : { holds }) })
+        const backend = stage.open(actor, scheduler)
         await role(world, actor, reopen(history.template, backend, actor.clock))
       },
       mayCrash
         ? {
             crashAt: { step: choose(150), isDone: choose(2) === 0 },
-            onCrash: () => spawn(`${name}-${++spawned}`, role, lives - 1),
+            onCrash: () => {
+              stage.bury(name)
+              spawn(`${name}-${++spawned}`, role, lives - 1)
+            },
           }
         : {},
     )
@@ -102,13 +121,42 @@ export const explore = async ({ seed, history, protocol, faults, choices }: Worl
   if (choose(2) === 0) spawn('merger', merge, 1)
   const run = await scheduler.run()
   for (const [name, end] of run.ends) if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
-  checkDecisions(world)
   const { wrong, contents, promised, forgotten } = world
-  return { wrong, storage, contents, promised, forgotten, run }
+  return { wrong, stage, contents, promised, forgotten, run }
+}
+
+/** Every operation on a storage in memory is a step, and may meet faults. */
+export const memoryStage = (storage: RecordedStorage, faults?: FaultRates): Stage => {
+  let setup: { readonly pageObjects: number; readonly holds?: Holds } | undefined
+  return {
+    changes: storage.changes,
+    position: () => storage.changes.length,
+    open: (actor, { choose }) => {
+      setup ??= {
+        pageObjects: [2, 6, 1000][choose(3)] as number,
+        ...(choose(2) === 0 ? { holds: new Map() } : {}),
+      }
+      const own = storage.open(actor.name)
+      const view = faults === undefined ? own : faultyStorage(own).open(randomFaults(choose, faults))
+      return scheduledBackend(actor, view, setup)
+    },
+    bury: () => undefined,
+  }
 }
 
 /** A run, for people. */
 export const describe = ({ run }: Explored): string => formatTrace(run.trace)
+
+/** What must be there at a position. */
+export const expectedAt = (history: History, { promised, forgotten, contents }: Explored, position: number): Expected => ({
+  template: history.template,
+  contents,
+  present: new Set(
+    [...promised]
+      .filter(([id, since]) => since <= position && (forgotten.get(id) ?? Infinity) > position)
+      .map(([id]) => id),
+  ),
+})
 
 const pick = <Item>(choose: (below: number) => number, items: readonly Item[]): Item | undefined =>
   items[choose(items.length)]
@@ -141,7 +189,7 @@ const backUp = async (world: World, repository: Repository, parent: Snapshot | u
     workers: 0,
     labels: { [CONTENT_LABEL]: label },
   })
-  world.promised.set(id, world.storage.changes.length)
+  world.promised.set(id, world.stage.position())
 }
 
 const forget: Role = async (world, actor, repository) => {
@@ -150,7 +198,7 @@ const forget: Role = async (world, actor, repository) => {
     await attempt(world, actor, async () => {
       const snapshot = pick(choose, await listSnapshots(repository.context))
       if (snapshot === undefined) return
-      world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.storage.changes.length))
+      world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.stage.position()))
       await forgetSnapshot(repository.context, snapshot.id)
     })
     await actor.clock.sleep(choose(1500))
@@ -211,7 +259,7 @@ const isExcused = (world: World, actor: string, error: unknown): boolean => {
 }
 
 /** Whether somebody else fenced a session of the actor, abandoned its collection or removed its pin. */
-const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => {
+const wasGivenUp = ({ stage: { changes } }: World, actor: string): boolean => {
   const own = new Set(changes.filter(change => change.actor === actor).map(({ key }) => key))
   return changes.some(
     ({ actor: other, key, bytes }) =>
@@ -223,9 +271,10 @@ const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => 
 }
 
 /** Decisions are put once and never go; a collection begins when the one before it is decided. */
-const checkDecisions = ({ storage, history, wrong }: World): void => {
+export const checkDecisions = (changes: readonly Change[], history: History): string[] => {
+  const wrong: string[] = []
   const seen = new Set(history.objects.map(({ key }) => key))
-  for (const { actor, key, bytes } of storage.changes) {
+  for (const { actor, key, bytes } of changes) {
     if (!/^(commit|forget|gc)\//.test(key) || key.endsWith('/hb')) continue
     if (bytes === undefined) wrong.push(`${actor} deleted ${key}`)
     else if (seen.has(key)) wrong.push(`${actor} put ${key} again`)
@@ -233,4 +282,5 @@ const checkDecisions = ({ storage, history, wrong }: World): void => {
     if (number > 1 && !seen.has(gcKey(number - 1, 'del'))) wrong.push(`${actor} put ${key} while another collection ran`)
     seen.add(key)
   }
+  return wrong
 }

@@ -42,16 +42,24 @@ t.test('any interleaving: no snapshot is lost, nothing blocks, nothing is left o
   await exploreAll(t, { seeds: [0, IS_LONG ? 12_000 : 40], isFaulty: false, prefixes: 2 })
 })
 
-t.test('the same with lost answers, late and duplicated puts, stale lists and failures', { timeout: LONG_MS }, async t => {
-  await exploreAll(t, { seeds: [20_000, IS_LONG ? 32_000 : 20_040], isFaulty: true, prefixes: 2 })
-})
+t.test(
+  'the same with lost answers, late and duplicated puts, stale lists and failures',
+  { timeout: LONG_MS },
+  async t => {
+    await exploreAll(t, { seeds: [20_000, IS_LONG ? 32_000 : 20_040], isFaulty: true, prefixes: 2 })
+  },
+)
 
 t.test('every prefix of some of them', { timeout: LONG_MS }, async t => {
   await exploreAll(t, { seeds: [50_000, IS_LONG ? 50_300 : 50_002], isFaulty: false, prefixes: Infinity })
   await exploreAll(t, { seeds: [60_000, IS_LONG ? 60_300 : 60_001], isFaulty: true, prefixes: Infinity })
 })
 
-t.test('power cuts: the same on local files, of which any legal part of what was not synced is left', { timeout: LONG_MS }, async t => {
-  await exploreAll(t, { seeds: [70_000, IS_LONG ? 70_400 : 70_006], isFaulty: false, prefixes: 25, outcomes: 1 })
-  if (IS_LONG) await exploreAll(t, { seeds: [80_000, 80_020], isFaulty: false, prefixes: Infinity, outcomes: 6 })
-})
+t.test(
+  'power cuts: the same on local files, of which any legal part of what was not synced is left',
+  { timeout: LONG_MS },
+  async t => {
+    await exploreAll(t, { seeds: [70_000, IS_LONG ? 70_400 : 70_006], isFaulty: false, prefixes: 25, outcomes: 1 })
+    if (IS_LONG) await exploreAll(t, { seeds: [80_000, 80_020], isFaulty: false, prefixes: Infinity, outcomes: 6 })
+  },
+)

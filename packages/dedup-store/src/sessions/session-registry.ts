@@ -51,7 +51,11 @@ export const listSessions = async (
 }
 
 /** Whether anything of a session's announcement is there. */
-export const isAnnounced = async ({ backend }: RepositoryContext, sid: string, options: AbortOptions): Promise<boolean> =>
+export const isAnnounced = async (
+  { backend }: RepositoryContext,
+  sid: string,
+  options: AbortOptions,
+): Promise<boolean> =>
   (await backend.stat(sessionKey(sid), options)) !== undefined ||
   (await backend.stat(heartbeatKey(sid), options)) !== undefined
 

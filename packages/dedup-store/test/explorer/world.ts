@@ -3,8 +3,14 @@
  * step by step in an order that a seed decides; some of them crash, stall, or hear wrong answers.
  */
 import { isGranaryError } from '@granary/core'
-import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing/simulation'
-import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing/simulation'
+import {
+  createScheduler,
+  faultyStorage,
+  formatTrace,
+  randomFaults,
+  scheduledBackend,
+} from '@granary/testing/simulation'
+import type { Actor, FaultRates, Holds, ScheduledRun } from '@granary/testing/simulation'
 import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
 import type { Backend, Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'
@@ -36,7 +42,7 @@ export interface Stage {
   readonly changes: readonly Change[]
   /** How far it is, in whatever can be gone back to. */
   position(): number
-  open(actor: Actor, scheduler: Scheduler): Backend
+  open(actor: Actor, choose: Choose): Backend
   /** An actor has crashed. */
   bury(name: string): void
 }
@@ -53,7 +59,7 @@ export interface Explored {
 }
 
 interface World {
-  readonly scheduler: Scheduler
+  readonly choose: Choose
   readonly stage: Stage
   readonly history: History
   readonly protocol: CollectionProtocol
@@ -63,6 +69,9 @@ interface World {
   readonly wrong: string[]
   readonly isFaulty: boolean
 }
+
+/** An integer in [0, below), as the scheduler chooses it. */
+type Choose = (below: number) => number
 
 type Role = (world: World, actor: Actor, repository: Repository) => Promise<void>
 
@@ -82,8 +91,9 @@ export const explore = async ({
     maxSteps: 200_000,
     stall: { oneIn: [0, 30, 150][seed % 3] as number, maxMs: 3 * TIME_TO_LIVE_MS },
   })
+  const choose: Choose = below => scheduler.choose(below)
   const world: World = {
-    scheduler,
+    choose,
     stage,
     history,
     protocol,
@@ -93,14 +103,13 @@ export const explore = async ({
     wrong: [],
     isFaulty,
   }
-  const { choose } = scheduler
   let spawned = 0
   const spawn = (name: string, role: Role, lives: number): void => {
     const mayCrash = lives > 0 && choose(3) === 0
     scheduler.spawn(
       name,
       async actor => {
-        const backend = stage.open(actor, scheduler)
+        const backend = stage.open(actor, choose)
         await role(world, actor, reopen(history.template, backend, actor.clock))
       },
       mayCrash
@@ -120,7 +129,8 @@ export const explore = async ({
   spawn('reader', read, 0)
   if (choose(2) === 0) spawn('merger', merge, 1)
   const run = await scheduler.run()
-  for (const [name, end] of run.ends) if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
+  for (const [name, end] of run.ends)
+    if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
   const { wrong, contents, promised, forgotten } = world
   return { wrong, stage, contents, promised, forgotten, run }
 }
@@ -131,7 +141,7 @@ export const memoryStage = (storage: RecordedStorage, faults?: FaultRates): Stag
   return {
     changes: storage.changes,
     position: () => storage.changes.length,
-    open: (actor, { choose }) => {
+    open: (actor, choose) => {
       setup ??= {
         pageObjects: [2, 6, 1000][choose(3)] as number,
         ...(choose(2) === 0 ? { holds: new Map() } : {}),
@@ -148,7 +158,11 @@ export const memoryStage = (storage: RecordedStorage, faults?: FaultRates): Stag
 export const describe = ({ run }: Explored): string => formatTrace(run.trace)
 
 /** What must be there at a position. */
-export const expectedAt = (history: History, { promised, forgotten, contents }: Explored, position: number): Expected => ({
+export const expectedAt = (
+  history: History,
+  { promised, forgotten, contents }: Explored,
+  position: number,
+): Expected => ({
   template: history.template,
   contents,
   present: new Set(
@@ -162,7 +176,7 @@ const pick = <Item>(choose: (below: number) => number, items: readonly Item[]): 
   items[choose(items.length)]
 
 const write: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshots = choose(4) === 0 ? [] : await listSnapshots(repository.context)
@@ -176,7 +190,7 @@ const contentOf = (world: World, { labels }: Snapshot): TileDisk =>
   world.contents.get(labels[CONTENT_LABEL] as string) as TileDisk
 
 const backUp = async (world: World, repository: Repository, parent: Snapshot | undefined): Promise<void> => {
-  const { choose } = world.scheduler
+  const { choose } = world
   const since = parent === undefined ? undefined : contentOf(world, parent)
   const content =
     since === undefined ? randomTiles(choose, pick(choose, SHAPES) as TileDisk) : changeTiles(choose, since)
@@ -193,7 +207,7 @@ const backUp = async (world: World, repository: Repository, parent: Snapshot | u
 }
 
 const forget: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 2 + choose(3); rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshot = pick(choose, await listSnapshots(repository.context))
@@ -206,7 +220,7 @@ const forget: Role = async (world, actor, repository) => {
 }
 
 const runCollections: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await actor.clock.sleep(choose(2000))
     await attempt(world, actor, async () => {
@@ -217,13 +231,13 @@ const runCollections: Role = async (world, actor, repository) => {
 
 const merge: Role = async (world, actor, repository) => {
   for (let rounds = 2; rounds > 0; rounds--) {
-    await actor.clock.sleep(world.scheduler.choose(3000))
+    await actor.clock.sleep(world.choose(3000))
     await attempt(world, actor, async () => await mergeIndex(repository, { force: true }))
   }
 }
 
 const read: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 2; rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshot = pick(choose, await listSnapshots(repository.context))
@@ -244,7 +258,9 @@ const attempt = async (world: World, actor: Actor, work: () => Promise<void>): P
     await work()
   } catch (error) {
     if (!isExcused(world, actor.name, error))
-      world.wrong.push(`${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      world.wrong.push(
+        `${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      )
   }
 }
 
@@ -279,7 +295,8 @@ export const checkDecisions = (changes: readonly Change[], history: History): st
     if (bytes === undefined) wrong.push(`${actor} deleted ${key}`)
     else if (seen.has(key)) wrong.push(`${actor} put ${key} again`)
     const number = Number(/^gc\/(\d+)\/claim$/.exec(key)?.[1] ?? 1)
-    if (number > 1 && !seen.has(gcKey(number - 1, 'del'))) wrong.push(`${actor} put ${key} while another collection ran`)
+    if (number > 1 && !seen.has(gcKey(number - 1, 'del')))
+      wrong.push(`${actor} put ${key} while another collection ran`)
     seen.add(key)
   }
   return wrong

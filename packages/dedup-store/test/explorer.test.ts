@@ -8,6 +8,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { siblingModule } from '@granary/core'
 import type { ExploreJob, ExploreResult } from './explorer/explore.worker.ts'
+import { EVENTS } from './explorer/world.ts'
+import type { Event } from './explorer/world.ts'
 
 const IS_LONG = process.env['GRANARY_TEST_LONG'] !== undefined
 const LONG_MS = 6 * 3_600_000
@@ -24,18 +26,22 @@ const runJob = async (job: ExploreJob): Promise<ExploreResult> => {
 
 const exploreAll = async (t: Test, { seeds: [from, to], ...job }: ExploreJob): Promise<void> => {
   let [interleavings, prefixes, steps] = [0, 0, 0]
+  const seen = new Map<Event, number>()
   for (let first = from; first < to; first += SEEDS_PER_JOB) {
     const result = await runJob({ ...job, seeds: [first, Math.min(to, first + SEEDS_PER_JOB)] })
     interleavings += result.interleavings
     prefixes += result.prefixes
     steps += result.steps
+    for (const [event, count] of result.seen) seen.set(event, (seen.get(event) ?? 0) + count)
     if (result.wrong.length === 0) continue
     t.comment(result.trace)
     t.strictSame(result.wrong, [])
     break
   }
   t.comment(`${interleavings} interleavings of ${steps} steps, ${prefixes} prefixes`)
+  t.comment([...seen].map(([event, count]) => `${count} ${event}`).join(', '))
   t.equal(interleavings, to - from)
+  if (to - from >= 40) for (const event of EVENTS) t.ok(seen.get(event), `there were ${event}`)
 }
 
 t.test('any interleaving: no snapshot is lost, nothing blocks, nothing is left over', { timeout: LONG_MS }, async t => {

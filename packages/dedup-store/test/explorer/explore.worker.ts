@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { seededRandom } from '@granary/testing/simulation'
 import type { FaultRates } from '@granary/testing/simulation'
 import { FULL_PROTOCOL } from '../../src/gc/protocol.ts'
+import type { CollectionProtocol } from '../../src/gc/protocol.ts'
 import { makeHistory, reopen, stillClock } from './history.ts'
 import type { History } from './history.ts'
 import { explorePowerCuts } from './power-cuts.ts'
@@ -11,7 +12,7 @@ import type { RecordedStorage } from './recorded-storage.ts'
 import { seedRandomBytes } from './seeded-crypto.ts'
 import { verifyNoLeftovers, verifyRecovery, verifySnapshots } from './verify.ts'
 import { checkDecisions, describe, expectedAt, explore, memoryStage } from './world.ts'
-import type { Explored } from './world.ts'
+import type { Event, Explored } from './world.ts'
 
 export interface ExploreJob {
   readonly seeds: readonly [from: number, to: number]
@@ -21,12 +22,15 @@ export interface ExploreJob {
   readonly prefixes: number
   /** On local files that lose power: how many outcomes of each power cut are looked at. Otherwise a storage in memory. */
   readonly outcomes?: number
+  /** Steps of collection that are left out. @default none */
+  readonly protocol?: Partial<CollectionProtocol>
 }
 
 export interface ExploreResult {
   readonly interleavings: number
   readonly prefixes: number
   readonly steps: number
+  readonly seen: ReadonlyMap<Event, number>
   /** The first things found wrong, each with its seed, and the steps of the first one. */
   readonly wrong: readonly string[]
   readonly trace: string
@@ -81,31 +85,43 @@ const verifyPrefixes = async (
 
 const MOST_WRONG = 5
 
-const run = async ({ seeds: [from, to], isFaulty, prefixes, outcomes }: ExploreJob): Promise<ExploreResult> => {
+/** @returns what is wrong in the world of a seed, and how many prefixes or power cuts were looked at */
+const exploreSeed = async (
+  history: History,
+  seed: number,
+  { isFaulty, prefixes, outcomes, protocol }: ExploreJob,
+): Promise<{ wrong: string[]; prefixes: number; explored: Explored }> => {
+  if (outcomes !== undefined) {
+    const { wrong, cuts, explored } = await explorePowerCuts(history, { seed, cuts: prefixes, outcomes })
+    return { wrong, prefixes: cuts, explored }
+  }
+  const storage = await recordedStorage(history.objects)
+  const stage = memoryStage(storage, isFaulty ? FAULTS : undefined)
+  const explored = await explore({ seed, history, protocol: { ...FULL_PROTOCOL, ...protocol }, isFaulty, stage })
+  const verified = await verifyPrefixes(history, storage, explored, prefixes, seed)
+  const wrong = [...explored.wrong, ...checkDecisions(storage.changes, history), ...verified.wrong]
+  return { wrong, prefixes: verified.prefixes, explored }
+}
+
+const run = async (job: ExploreJob): Promise<ExploreResult> => {
   const histories = await makeHistories()
-  const result = { interleavings: 0, prefixes: 0, steps: 0, wrong: [] as string[], trace: '' }
-  for (let seed = from; seed < to && result.wrong.length < MOST_WRONG; seed++) {
+  const result = {
+    interleavings: 0,
+    prefixes: 0,
+    steps: 0,
+    seen: new Map<Event, number>(),
+    wrong: [] as string[],
+    trace: '',
+  }
+  for (let [seed, to] = job.seeds; seed < to && result.wrong.length < MOST_WRONG; seed++) {
     seedRandomBytes(seed)
-    const history = histories[seed % HISTORIES] as History
-    if (outcomes !== undefined) {
-      const cuts = await explorePowerCuts(history, { seed, cuts: prefixes, outcomes })
-      result.interleavings++
-      result.prefixes += cuts.cuts
-      result.steps += cuts.steps
-      if (cuts.wrong.length > 0 && result.wrong.length === 0) result.trace = cuts.trace
-      result.wrong.push(...cuts.wrong.map(text => `seed ${seed}: ${text}`))
-      continue
-    }
-    const storage = await recordedStorage(history.objects)
-    const stage = memoryStage(storage, isFaulty ? FAULTS : undefined)
-    const explored = await explore({ seed, history, protocol: FULL_PROTOCOL, isFaulty, stage })
-    const verified = await verifyPrefixes(history, storage, explored, prefixes, seed)
+    const { wrong, prefixes, explored } = await exploreSeed(histories[seed % HISTORIES] as History, seed, job)
     result.interleavings++
-    result.prefixes += verified.prefixes
+    result.prefixes += prefixes
     result.steps += explored.run.trace.length
-    const wrong = [...explored.wrong, ...checkDecisions(storage.changes, history), ...verified.wrong]
+    for (const [event, count] of explored.seen) result.seen.set(event, (result.seen.get(event) ?? 0) + count)
     if (wrong.length > 0 && result.wrong.length === 0) result.trace = describe(explored)
-    result.wrong.push(...wrong.map(text => `seed ${seed}${isFaulty ? ' with faults' : ''}: ${text}`))
+    result.wrong.push(...wrong.map(text => `seed ${seed}${job.isFaulty ? ' with faults' : ''}: ${text}`))
   }
   return result
 }

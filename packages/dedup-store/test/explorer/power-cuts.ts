@@ -8,16 +8,15 @@ import type { History } from './history.ts'
 import { recording } from './recorded-storage.ts'
 import type { Change } from './recorded-storage.ts'
 import { verifyRecovery } from './verify.ts'
-import { describe, expectedAt, explore } from './world.ts'
-import type { Stage } from './world.ts'
+import { expectedAt, explore } from './world.ts'
+import type { Explored, Stage } from './world.ts'
 
 const ROOT = '/repository'
 
 export interface PowerCuts {
   readonly wrong: string[]
   readonly cuts: number
-  readonly steps: number
-  readonly trace: string
+  readonly explored: Explored
 }
 
 const createFiles = async (history: History): Promise<CrashFileSystem> => {
@@ -67,7 +66,7 @@ export const explorePowerCuts = async (
       wrong.push(...found.map(text => `power cut after ${at}, outcome ${choice}: ${text}`))
     }
   }
-  return { wrong, cuts, steps: explored.run.trace.length, trace: describe(explored) }
+  return { wrong, cuts, explored }
 }
 
 /** Temporary files, and locks, that a collection did not clean up. */

@@ -55,8 +55,27 @@ export interface Explored {
   /** Snapshots whose writer heard that they are committed, with the position of the stage when it did, and when somebody began to forget them. */
   readonly promised: ReadonlyMap<string, number>
   readonly forgotten: ReadonlyMap<string, number>
+  /** How often what happened: a run in which nothing does proves nothing. */
+  readonly seen: ReadonlyMap<Event, number>
   readonly run: ScheduledRun
 }
+
+/** What a world counts. */
+export const EVENTS = [
+  'backups',
+  'forgets',
+  'collections',
+  'packs deleted',
+  'packs rescued',
+  'sessions fenced',
+  'bytes repacked',
+  'merges',
+  'disks read',
+  'crashes',
+  'failures',
+] as const
+
+export type Event = (typeof EVENTS)[number]
 
 interface World {
   readonly choose: Choose
@@ -67,6 +86,7 @@ interface World {
   readonly promised: Map<string, number>
   readonly forgotten: Map<string, number>
   readonly wrong: string[]
+  readonly seen: Map<Event, number>
   readonly isFaulty: boolean
 }
 
@@ -89,7 +109,7 @@ export const explore = async ({
     maxStepMs: 50,
     maxSkewMs: TIME_TO_LIVE_MS / 4,
     maxSteps: 200_000,
-    stall: { oneIn: [0, 30, 150][seed % 3] as number, maxMs: 3 * TIME_TO_LIVE_MS },
+    stall: { oneIn: [0, 100][seed % 2] as number, maxMs: 2 * TIME_TO_LIVE_MS },
   })
   const choose: Choose = below => scheduler.choose(below)
   const world: World = {
@@ -101,6 +121,7 @@ export const explore = async ({
     promised: new Map([...history.snapshots.keys()].map(id => [id, 0])),
     forgotten: new Map(),
     wrong: [],
+    seen: new Map(),
     isFaulty,
   }
   let spawned = 0
@@ -109,7 +130,7 @@ export const explore = async ({
     scheduler.spawn(
       name,
       async actor => {
-        const backend = stage.open(actor, choose)
+        const backend = stage.open(suspendable(actor, choose), choose)
         await role(world, actor, reopen(history.template, backend, actor.clock))
       },
       mayCrash
@@ -117,6 +138,7 @@ export const explore = async ({
             crashAt: { step: choose(150), isDone: choose(2) === 0 },
             onCrash: () => {
               stage.bury(name)
+              note(world, 'crashes')
               spawn(`${name}-${++spawned}`, role, lives - 1)
             },
           }
@@ -131,8 +153,27 @@ export const explore = async ({
   const run = await scheduler.run()
   for (const [name, end] of run.ends)
     if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
-  const { wrong, contents, promised, forgotten } = world
-  return { wrong, stage, contents, promised, forgotten, run }
+  const { wrong, contents, promised, forgotten, seen } = world
+  return { wrong, stage, contents, promised, forgotten, seen, run }
+}
+
+/** An actor whose whole machine is suspended now and then, for up to twice its time to live. */
+const suspendable = (actor: Actor, choose: Choose): Actor => {
+  const oneIn = [0, 60, 200][choose(3)] as number
+  let untilMs = 0
+  return {
+    name: actor.name,
+    clock: actor.clock,
+    get isAlive() {
+      return actor.isAlive
+    },
+    async step(what, work) {
+      if (oneIn > 0 && choose(oneIn) === 0) untilMs = actor.clock.now() + choose(2 * TIME_TO_LIVE_MS)
+      const leftMs = untilMs - actor.clock.now()
+      if (leftMs > 0) await actor.clock.sleep(leftMs)
+      return await actor.step(what, work)
+    },
+  }
 }
 
 /** Every operation on a storage in memory is a step, and may meet faults. */
@@ -153,6 +194,8 @@ export const memoryStage = (storage: RecordedStorage, faults?: FaultRates): Stag
     bury: () => undefined,
   }
 }
+
+const note = ({ seen }: World, event: Event, count = 1): void => void seen.set(event, (seen.get(event) ?? 0) + count)
 
 /** A run, for people. */
 export const describe = ({ run }: Explored): string => formatTrace(run.trace)
@@ -204,6 +247,7 @@ const backUp = async (world: World, repository: Repository, parent: Snapshot | u
     labels: { [CONTENT_LABEL]: label },
   })
   world.promised.set(id, world.stage.position())
+  note(world, 'backups')
 }
 
 const forget: Role = async (world, actor, repository) => {
@@ -214,6 +258,7 @@ const forget: Role = async (world, actor, repository) => {
       if (snapshot === undefined) return
       world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.stage.position()))
       await forgetSnapshot(repository.context, snapshot.id)
+      note(world, 'forgets')
     })
     await actor.clock.sleep(choose(1500))
   }
@@ -224,7 +269,12 @@ const runCollections: Role = async (world, actor, repository) => {
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await actor.clock.sleep(choose(2000))
     await attempt(world, actor, async () => {
-      await collectBy(world.protocol, repository, { repackBelow: [0, 0.5, 0.95][choose(3)] as number })
+      const report = await collectBy(world.protocol, repository, { repackBelow: [0, 0.5, 0.95][choose(3)] as number })
+      note(world, 'collections')
+      note(world, 'packs deleted', report.deletedPacks)
+      note(world, 'packs rescued', report.rescuedPacks)
+      note(world, 'sessions fenced', report.fencedSessions.length)
+      note(world, 'bytes repacked', report.repackedBytes)
     })
   }
 }
@@ -232,7 +282,10 @@ const runCollections: Role = async (world, actor, repository) => {
 const merge: Role = async (world, actor, repository) => {
   for (let rounds = 2; rounds > 0; rounds--) {
     await actor.clock.sleep(world.choose(3000))
-    await attempt(world, actor, async () => await mergeIndex(repository, { force: true }))
+    await attempt(world, actor, async () => {
+      await mergeIndex(repository, { force: true })
+      note(world, 'merges')
+    })
   }
 }
 
@@ -248,6 +301,7 @@ const read: Role = async (world, actor, repository) => {
         if (at !== undefined) world.wrong.push(`${actor.name} read ${snapshot.id} wrong at ${at}`)
         await actor.clock.sleep(choose(2000))
       }
+      note(world, 'disks read')
     })
   }
 }
@@ -257,6 +311,7 @@ const attempt = async (world: World, actor: Actor, work: () => Promise<void>): P
   try {
     await work()
   } catch (error) {
+    note(world, 'failures')
     if (!isExcused(world, actor.name, error))
       world.wrong.push(
         `${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

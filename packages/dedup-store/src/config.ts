@@ -11,7 +11,7 @@ import type { Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
 import { FORMAT_VERSION } from './format/header.ts'
 import type { RepositoryKeys } from './format/repository-keys.ts'
-import { openObject, sealObject } from './format/sealed-object.ts'
+import { namingObject, openObject, sealObject } from './format/sealed-object.ts'
 
 export const CONFIG_KEY = 'config'
 
@@ -94,6 +94,7 @@ export const readPublicConfig = (bytes: Bytes, location: string): { shown: Publi
 
 /** @throws GranaryError `GRANARY_AUTHENTICATION` when a byte of it was changed */
 export const openSettings = (keys: RepositoryKeys, bytes: Bytes, line: Bytes): RepositorySettings => {
-  const { plain } = openObject(keys, ['config'], sealedName(line), bytes.subarray(line.length))
+  const sealed = bytes.subarray(line.length)
+  const { plain } = namingObject(CONFIG_KEY, () => openObject(keys, ['config'], sealedName(line), sealed))
   return JSON.parse(Buffer.from(plain).toString('utf8')) as RepositorySettings
 }

@@ -77,7 +77,11 @@ const createScene = async () => {
   /** Collects; `beforeTomb` runs before the tomb is put, `whileWaiting` when collection first waits, and `isLate` makes all sessions old. */
   const collectWith = async (
     protocol: CollectionProtocol,
-    { beforeTomb, whileWaiting, isLate = false }: { beforeTomb: () => Promise<void>; whileWaiting?: () => Promise<void>; isLate?: boolean },
+    {
+      beforeTomb,
+      whileWaiting,
+      isLate = false,
+    }: { beforeTomb: () => Promise<void>; whileWaiting?: () => Promise<void>; isLate?: boolean },
   ): Promise<void> => {
     let waits = 0
     const backend = onPut(repository.context.backend, async key => {
@@ -173,7 +177,11 @@ const SCHEDULES: readonly { name: string; schedule: Schedule; breaks: Partial<Co
   { name: 'no second mark', schedule: slowBackup, breaks: { marksTwice: false } },
   { name: 'no fence for sessions that are late', schedule: stalledBackup, breaks: { fences: false } },
   { name: 'a second mark without forgotten commits', schedule: heirOfForgotten(B), breaks: { marksForgotten: false } },
-  { name: 'the same, where the parent’s map itself is doomed', schedule: heirOfForgotten(A), breaks: { marksForgotten: false } },
+  {
+    name: 'the same, where the parent’s map itself is doomed',
+    schedule: heirOfForgotten(A),
+    breaks: { marksForgotten: false },
+  },
 ]
 
 for (const { name, schedule, breaks } of SCHEDULES)
@@ -203,7 +211,10 @@ t.test('a collection that died while it deleted is finished before a session can
     ...repository,
     context: { ...context, clock: stillClock(1000 + ttls * TIME_TO_LIVE_MS) },
   })
-  const noDelete: Backend = { ...backend, delete: async () => await Promise.reject(new GranaryError('GRANARY_IO', 'gone')) }
+  const noDelete: Backend = {
+    ...backend,
+    delete: async () => await Promise.reject(new GranaryError('GRANARY_IO', 'gone')),
+  }
   const crashing = { ...late(4), context: { ...late(4).context, backend: noDelete } }
   await t.rejects(collectBy(FULL_PROTOCOL, crashing, { repackBelow: 0 }), { code: 'GRANARY_IO' })
   // The second has decided and not yet cleaned up when a backup of the same content begins.

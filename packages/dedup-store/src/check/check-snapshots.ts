@@ -1,7 +1,7 @@
 /** Walks every snapshot's maps: each node opens, each chunk is in a pack that is whole. @module */
 import type { AbortOptions, Bytes } from '@granary/core'
 import { GranaryError, isGranaryError } from '@granary/core'
-import { hexOfId, keyOfId } from '../format/ids.ts'
+import { hexOfId, idOfHex, keyOfId } from '../format/ids.ts'
 import type { RepositoryIndex } from '../index/repository-index.ts'
 import { windowLength, windowsOf } from '../map/map-nodes.ts'
 import { MapReader, windowOffset } from '../map/map-reader.ts'
@@ -54,13 +54,25 @@ async function* checkDisk(
 ): AsyncGenerator<{ offset: number; length: number }, void, undefined> {
   const blobs = createBlobReader(context.backend, context.keys, index)
   const isThere = async (id: Bytes, type: PackType): Promise<boolean> => {
-    let seen: string | undefined
-    for await (const { pack } of index.findAll(id, type, options)) {
-      if (!packs.isBad(pack.key, id)) return true
-      seen = pack.key
+    let isSeen = false
+    try {
+      for await (const { pack } of index.findAll(id, type, options)) {
+        if (!packs.isBad(pack.key, id)) return true
+        isSeen = true
+      }
+    } catch (error) {
+      if (!isGranaryError(error)) throw error
+      isSeen = true
+      list.add('packs/', error)
     }
-    if (seen === undefined) list.add('packs/', missing(id, type))
+    if (!isSeen) await blame(id, missing(id, type))
     return false
+  }
+  /** Names the packs that should have a blob, where the index knows. */
+  const blame = async (id: Bytes, error: GranaryError): Promise<void> => {
+    const keys = await index.packsNamedFor(id, options)
+    for (const key of keys) list.add(key, gone(key))
+    if (keys.length === 0) list.add('packs/', error)
   }
   const map = new MapReader(mapRootOf(disk), (id, abort) => blobs.read(id, 'mapPack', abort))
   for (let window = 0; window < windowsOf(disk.sizeBytes); window++) {
@@ -81,11 +93,16 @@ async function* checkDisk(
       if (isWhole) whole.add(keyOfId(leaf.id))
     } catch (error) {
       if (!isGranaryError(error)) throw error
-      list.add('packs/', error)
+      const { id, object } = error.detail
+      if (typeof id === 'string' && object === undefined) await blame(idOfHex(id), error)
+      else list.add('packs/', error)
       yield { offset: start, length: windowLength(disk.sizeBytes, window) }
     }
   }
 }
+
+const gone = (key: string): GranaryError =>
+  new GranaryError('GRANARY_CORRUPT', `${key} is missing`, { detail: { object: key } })
 
 const missing = (id: Bytes, type: PackType): GranaryError =>
   new GranaryError('GRANARY_CORRUPT', `${type === 'dataPack' ? 'chunk' : 'map node'} ${hexOfId(id)} is in no pack`, {

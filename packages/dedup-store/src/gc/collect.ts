@@ -15,7 +15,8 @@ import { fence, putDecision, readDecision } from '../sessions/decisions.ts'
 import { isAlive, startHeartbeat } from '../sessions/heartbeat.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
 import { isSessionAlive, listSessions, withdrawSession } from '../sessions/session-registry.ts'
-import { sweepTemporaries } from '../sessions/sweep.ts'
+import { listSuspects, sweepTemporaries } from '../sessions/sweep.ts'
+import type { SweepOptions } from '../sessions/sweep.ts'
 import { gcKey, readGcState } from './gc-state.ts'
 import type { Del, GcState, Tomb } from './gc-state.ts'
 import { planCollection, rescue } from './plan.ts'
@@ -73,6 +74,7 @@ export const collectBy = async (
   await using _ = heartbeat
   let isDecided = false
   try {
+    const suspects = await listSuspects(context, { signal })
     await finishDeleting(context, before, signal)
     const plan = await planCollection(repository, { repackBelow, signal })
     const repackedBytes = await repack(repository, plan, { signal })
@@ -85,7 +87,8 @@ export const collectBy = async (
     const deleted = doomed.filter(key => !rescued.has(key))
     await decide(repository, number, { deleted, before }, signal)
     isDecided = true
-    await clean(repository, plan, { deleted, isIndexStale: before.deleted.size + deleted.length > 0, signal })
+    const isIndexStale = before.deleted.size + deleted.length > 0
+    await clean(repository, plan, { deleted, isIndexStale, suspects, own: heartbeatOf(number).name, signal })
     return reportOf(number, plan, { repackedBytes, rescued, fencedSessions })
   } catch (error) {
     if (!isDecided) await abandon(context, number).catch(() => undefined) // The next one does it, if we can't.
@@ -235,17 +238,14 @@ const decide = async (
 const clean = async (
   repository: Repository,
   plan: CollectionPlan,
-  {
-    deleted,
-    isIndexStale,
-    signal,
-  }: { deleted: readonly string[]; isIndexStale: boolean; signal: AbortSignal | undefined },
+  { deleted, isIndexStale, ...options }: SweepOptions & { deleted: readonly string[]; isIndexStale: boolean },
 ): Promise<void> => {
   const { context } = repository
+  const { signal } = options
   for (const key of deleted) await context.backend.delete(key, { signal })
   await context.backend.sync({ signal })
   await mergeIndex(repository, { force: isIndexStale, signal })
   for (const sid of await listSessions(context, { signal }))
     if (plan.decided.has(sid)) await withdrawSession(context, sid)
-  await sweepTemporaries(context, { signal })
+  await sweepTemporaries(context, options)
 }

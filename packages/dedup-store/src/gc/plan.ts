@@ -42,7 +42,11 @@ export interface CollectionPlan {
  */
 export const planCollection = async (
   repository: Repository,
-  { repackBelow, isDryRun = false, signal }: AbortOptions & { readonly repackBelow: number; readonly isDryRun?: boolean },
+  {
+    repackBelow,
+    isDryRun = false,
+    signal,
+  }: AbortOptions & { readonly repackBelow: number; readonly isDryRun?: boolean },
 ): Promise<CollectionPlan> => {
   const { context } = repository
   const decided = new Set<string>()

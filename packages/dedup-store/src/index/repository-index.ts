@@ -35,9 +35,6 @@ export interface RepositoryIndexOptions {
   readonly survivesDamage?: boolean
 }
 
-const isDamage = (error: unknown): boolean =>
-  isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')
-
 /** Packs looked into before the index is asked: neighbours in a pack are neighbours on disk. */
 const RECENT_PACKS = 4
 
@@ -189,19 +186,37 @@ export class RepositoryIndex {
     this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
   }
 
-  /** Every place of a blob that counts: collection must know them all. */
+  /**
+   * Every place of a blob that counts: collection must know them all.
+   *
+   * @throws GranaryError `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it may only be in packs that are damaged
+   */
   async *findAll(id: Bytes, type: PackType, options: AbortOptions = {}): AsyncGenerator<FoundBlob, void, undefined> {
     const name = keyOfId(id)
+    let damage: unknown
+    let isFound = false
     for (const { pack: row } of await this.#hits(id, options)) {
       const key = packKey(row)
       if (this.#options.isExcluded(key)) continue
-      const pack = await this.packs.get(key, options)
+      const pack = await this.packs.get(key, options).catch((error: unknown) => {
+        if (!isDamage(error)) throw error
+        damage = error // It may be elsewhere, too.
+        return undefined
+      })
       if (pack === undefined || pack.type !== type || Buffer.compare(pack.uid, row.uid) !== 0) continue
       const ordinal = pack.ordinals.get(name)
       if (ordinal === undefined) continue
       this.#remember(pack)
+      isFound = true
       yield { pack, ordinal }
     }
+    if (damage !== undefined && !isFound) throw damage
+  }
+
+  /** Keys of the packs that a blob may be in by what segments say, whether they are there or not. */
+  async packsNamedFor(id: Bytes, options: AbortOptions = {}): Promise<string[]> {
+    const keys = (await this.#hits(id, options)).map(({ pack }) => packKey(pack))
+    return keys.filter(key => !this.#options.isExcluded(key))
   }
 
   async #hits(id: Bytes, options: AbortOptions): Promise<Awaited<ReturnType<SegmentReader['lookup']>>> {
@@ -238,5 +253,8 @@ export class RepositoryIndex {
     }, options)
   }
 }
+
+const isDamage = (error: unknown): boolean =>
+  isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')
 
 const isMissing = (error: unknown): error is GranaryError => isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND'

@@ -50,6 +50,15 @@ export const listSessions = async (
   return [...sids]
 }
 
+/** Whether anything of a session's announcement is there. */
+export const isAnnounced = async (
+  { backend }: RepositoryContext,
+  sid: string,
+  options: AbortOptions,
+): Promise<boolean> =>
+  (await backend.stat(sessionKey(sid), options)) !== undefined ||
+  (await backend.stat(heartbeatKey(sid), options)) !== undefined
+
 /** Whether a session must be waited for. A record that can't be read is judged by its heartbeat alone. */
 export const isSessionAlive = async (context: RepositoryContext, sid: string): Promise<boolean> => {
   const bytes = await getOptional(context.backend, sessionKey(sid), undefined)

@@ -19,6 +19,22 @@ export interface RecordedStorage {
   at(count: number): Promise<Backend>
 }
 
+/** `backend` with everything it stores and deletes noted in `changes`. */
+export const recording = (backend: Backend, actor: string, changes: Change[]): Backend => ({
+  ...backend,
+  async put(key, source, options) {
+    const bytes = await gather(source)
+    const outcome = await backend.put(key, bytes, options)
+    if (outcome === 'stored') changes.push({ actor, key, bytes })
+    return outcome
+  },
+  async delete(key, options) {
+    const isThere = (await backend.stat(key)) !== undefined
+    await backend.delete(key, options)
+    if (isThere) changes.push({ actor, key, bytes: undefined })
+  },
+})
+
 /** @param initial what is there from the start */
 export const recordedStorage = async (initial: readonly Change[]): Promise<RecordedStorage> => {
   const changes: Change[] = []
@@ -26,20 +42,7 @@ export const recordedStorage = async (initial: readonly Change[]): Promise<Recor
   await apply(storage, initial)
   return {
     changes,
-    open: actor => ({
-      ...storage,
-      async put(key, source, options) {
-        const bytes = await gather(source)
-        const outcome = await storage.put(key, bytes, options)
-        if (outcome === 'stored') changes.push({ actor, key, bytes })
-        return outcome
-      },
-      async delete(key, options) {
-        const isThere = (await storage.stat(key)) !== undefined
-        await storage.delete(key, options)
-        if (isThere) changes.push({ actor, key, bytes: undefined })
-      },
-    }),
+    open: actor => recording(storage, actor, changes),
     async at(count) {
       const copy = memoryBackend()
       await apply(copy, [...initial, ...changes.slice(0, count)])

@@ -30,8 +30,7 @@ export const SHAPES: readonly Omit<TileDisk, 'tiles'>[] = [
   { sizeBytes: 1027 * TILE_BYTES, places: [0, 1023, 1026] },
 ]
 
-const bytesOf = ({ sizeBytes }: TileDisk, place: number): number =>
-  Math.min(TILE_BYTES, sizeBytes - place * TILE_BYTES)
+const bytesOf = ({ sizeBytes }: TileDisk, place: number): number => Math.min(TILE_BYTES, sizeBytes - place * TILE_BYTES)
 
 /** The disk as a source. With `since`, it knows what changed. */
 export const readTiles = (disk: TileDisk, since?: TileDisk): DiskReader => {

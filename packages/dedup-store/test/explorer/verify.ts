@@ -1,11 +1,5 @@
 /** What must hold of a repository at any instant, if everything that ran then had died. */
-import {
-  check,
-  collect,
-  forgetSnapshot,
-  listSnapshots,
-  openDisk,
-} from '../../src/index.ts'
+import { check, collect, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
 import type { Backend, Repository } from '../../src/index.ts'
 import { CONTENT_LABEL, TIME_TO_LIVE_MS, reopen, stillClock } from './history.ts'
 import { findDifference } from './tile-disk.ts'
@@ -41,11 +35,7 @@ export const verifySnapshots = async (repository: Repository, expected: Expected
 }
 
 /** As `verifySnapshots`; then a check finds nothing, collection works and takes nothing that is needed. */
-export const verifyRecovery = async (
-  backend: Backend,
-  expected: Expected,
-  nowMs: number,
-): Promise<string[]> => {
+export const verifyRecovery = async (backend: Backend, expected: Expected, nowMs: number): Promise<string[]> => {
   const repository = reopen(expected.template, backend, stillClock(nowMs + 2 * TIME_TO_LIVE_MS))
   const wrong = await verifySnapshots(repository, expected)
   wrong.push(...(await verifyCheck(repository, 'check')))

@@ -3,18 +3,25 @@
  * step by step in an order that a seed decides; some of them crash, stall, or hear wrong answers.
  */
 import { isGranaryError } from '@granary/core'
-import { createScheduler, faultyStorage, formatTrace, randomFaults, scheduledBackend } from '@granary/testing/simulation'
-import type { Actor, FaultRates, Holds, ScheduledRun, Scheduler } from '@granary/testing/simulation'
+import {
+  createScheduler,
+  faultyStorage,
+  formatTrace,
+  randomFaults,
+  scheduledBackend,
+} from '@granary/testing/simulation'
+import type { Actor, FaultRates, Holds, ScheduledRun } from '@granary/testing/simulation'
 import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
-import type { Repository, Snapshot } from '../../src/index.ts'
+import type { Backend, Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'
 import { gcKey } from '../../src/gc/gc-state.ts'
 import type { CollectionProtocol } from '../../src/gc/protocol.ts'
 import { mergeIndex } from '../../src/index/merge-index.ts'
 import { CONTENT_LABEL, TIME_TO_LIVE_MS, changeTiles, randomTiles, reopen } from './history.ts'
 import type { History } from './history.ts'
-import { recordedStorage } from './recorded-storage.ts'
-import type { RecordedStorage } from './recorded-storage.ts'
+
+import type { Change, RecordedStorage } from './recorded-storage.ts'
+import type { Expected } from './verify.ts'
 import { SHAPES, findDifference, readTiles } from './tile-disk.ts'
 import type { TileDisk } from './tile-disk.ts'
 
@@ -22,75 +29,118 @@ export interface WorldOptions {
   readonly seed: number
   readonly history: History
   readonly protocol: CollectionProtocol
-  readonly faults?: FaultRates
+  /** Whether the storage may fail. */
+  readonly isFaulty?: boolean
   /** Choices of a run to be made again. */
   readonly choices?: readonly number[]
+  /** Where it takes place. */
+  readonly stage: Stage
+}
+
+/** A storage that several actors use. */
+export interface Stage {
+  readonly changes: readonly Change[]
+  /** How far it is, in whatever can be gone back to. */
+  position(): number
+  open(actor: Actor, choose: Choose): Backend
+  /** An actor has crashed. */
+  bury(name: string): void
 }
 
 export interface Explored {
   /** What went wrong while it ran. */
   readonly wrong: string[]
-  readonly storage: RecordedStorage
+  readonly stage: Stage
   readonly contents: ReadonlyMap<string, TileDisk>
-  /** Snapshots whose writer heard that they are committed, with the number of changes when it did, and when somebody began to forget them. */
+  /** Snapshots whose writer heard that they are committed, with the position of the stage when it did, and when somebody began to forget them. */
   readonly promised: ReadonlyMap<string, number>
   readonly forgotten: ReadonlyMap<string, number>
+  /** How often what happened: a run in which nothing does proves nothing. */
+  readonly seen: ReadonlyMap<Event, number>
   readonly run: ScheduledRun
 }
 
+/** What a world counts. */
+export const EVENTS = [
+  'backups',
+  'forgets',
+  'collections',
+  'packs deleted',
+  'packs rescued',
+  'sessions fenced',
+  'bytes repacked',
+  'merges',
+  'disks read',
+  'crashes',
+  'failures',
+] as const
+
+export type Event = (typeof EVENTS)[number]
+
 interface World {
-  readonly scheduler: Scheduler
-  readonly storage: RecordedStorage
+  readonly choose: Choose
+  readonly stage: Stage
   readonly history: History
   readonly protocol: CollectionProtocol
   readonly contents: Map<string, TileDisk>
   readonly promised: Map<string, number>
   readonly forgotten: Map<string, number>
   readonly wrong: string[]
+  readonly seen: Map<Event, number>
   readonly isFaulty: boolean
 }
 
+/** An integer in [0, below), as the scheduler chooses it. */
+type Choose = (below: number) => number
+
 type Role = (world: World, actor: Actor, repository: Repository) => Promise<void>
 
-export const explore = async ({ seed, history, protocol, faults, choices }: WorldOptions): Promise<Explored> => {
+export const explore = async ({
+  seed,
+  history,
+  protocol,
+  isFaulty = false,
+  choices,
+  stage,
+}: WorldOptions): Promise<Explored> => {
   const scheduler = createScheduler({
     seed,
     ...(choices === undefined ? {} : { choices }),
     maxStepMs: 50,
     maxSkewMs: TIME_TO_LIVE_MS / 4,
-    maxSteps: 60_000,
-    stall: { oneIn: [0, 30, 150][seed % 3] as number, maxMs: 3 * TIME_TO_LIVE_MS },
+    maxSteps: 200_000,
+    stall: { oneIn: [0, 100][seed % 2] as number, maxMs: 2 * TIME_TO_LIVE_MS },
   })
-  const storage = await recordedStorage(history.objects)
+  const choose: Choose = below => scheduler.choose(below)
   const world: World = {
-    scheduler,
-    storage,
+    choose,
+    stage,
     history,
     protocol,
     contents: new Map(history.contents),
     promised: new Map([...history.snapshots.keys()].map(id => [id, 0])),
     forgotten: new Map(),
     wrong: [],
-    isFaulty: faults !== undefined,
+    seen: new Map(),
+    isFaulty,
   }
-  const { choose } = scheduler
-  const pageObjects = [2, 6, 1000][choose(3)] as number
-  const holds: Holds | undefined = choose(2) === 0 ? new Map() : undefined
   let spawned = 0
   const spawn = (name: string, role: Role, lives: number): void => {
     const mayCrash = lives > 0 && choose(3) === 0
     scheduler.spawn(
       name,
       async actor => {
-        const own = storage.open(name)
-        const view = faults === undefined ? own : faultyStorage(own).open(randomFaults(choose, faults))
-        const backend = scheduledBackend(actor, view, { pageObjects, ...(holds === undefined ? {} : { holds }) })
+        const backend = stage.open(suspendable(actor, choose), choose)
         await role(world, actor, reopen(history.template, backend, actor.clock))
       },
       mayCrash
         ? {
             crashAt: { step: choose(150), isDone: choose(2) === 0 },
-            onCrash: () => spawn(`${name}-${++spawned}`, role, lives - 1),
+            onCrash: () => {
+              stage.bury(name)
+              note(world, 'crashes')
+              spawn(`${name}-${++spawned}`, role, lives - 1)
+            },
           }
         : {},
     )
@@ -101,20 +151,75 @@ export const explore = async ({ seed, history, protocol, faults, choices }: Worl
   spawn('reader', read, 0)
   if (choose(2) === 0) spawn('merger', merge, 1)
   const run = await scheduler.run()
-  for (const [name, end] of run.ends) if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
-  checkDecisions(world)
-  const { wrong, contents, promised, forgotten } = world
-  return { wrong, storage, contents, promised, forgotten, run }
+  for (const [name, end] of run.ends)
+    if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
+  const { wrong, contents, promised, forgotten, seen } = world
+  return { wrong, stage, contents, promised, forgotten, seen, run }
 }
+
+/** An actor whose whole machine is suspended now and then, for up to twice its time to live. */
+const suspendable = (actor: Actor, choose: Choose): Actor => {
+  const oneIn = [0, 60, 200][choose(3)] as number
+  let untilMs = 0
+  return {
+    name: actor.name,
+    clock: actor.clock,
+    get isAlive() {
+      return actor.isAlive
+    },
+    async step(what, work) {
+      if (oneIn > 0 && choose(oneIn) === 0) untilMs = actor.clock.now() + choose(2 * TIME_TO_LIVE_MS)
+      const leftMs = untilMs - actor.clock.now()
+      if (leftMs > 0) await actor.clock.sleep(leftMs)
+      return await actor.step(what, work)
+    },
+  }
+}
+
+/** Every operation on a storage in memory is a step, and may meet faults. */
+export const memoryStage = (storage: RecordedStorage, faults?: FaultRates): Stage => {
+  let setup: { readonly pageObjects: number; readonly holds?: Holds } | undefined
+  return {
+    changes: storage.changes,
+    position: () => storage.changes.length,
+    open: (actor, choose) => {
+      setup ??= {
+        pageObjects: [2, 6, 1000][choose(3)] as number,
+        ...(choose(2) === 0 ? { holds: new Map() } : {}),
+      }
+      const own = storage.open(actor.name)
+      const view = faults === undefined ? own : faultyStorage(own).open(randomFaults(choose, faults))
+      return scheduledBackend(actor, view, setup)
+    },
+    bury: () => undefined,
+  }
+}
+
+const note = ({ seen }: World, event: Event, count = 1): void => void seen.set(event, (seen.get(event) ?? 0) + count)
 
 /** A run, for people. */
 export const describe = ({ run }: Explored): string => formatTrace(run.trace)
+
+/** What must be there at a position. */
+export const expectedAt = (
+  history: History,
+  { promised, forgotten, contents }: Explored,
+  position: number,
+): Expected => ({
+  template: history.template,
+  contents,
+  present: new Set(
+    [...promised]
+      .filter(([id, since]) => since <= position && (forgotten.get(id) ?? Infinity) > position)
+      .map(([id]) => id),
+  ),
+})
 
 const pick = <Item>(choose: (below: number) => number, items: readonly Item[]): Item | undefined =>
   items[choose(items.length)]
 
 const write: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshots = choose(4) === 0 ? [] : await listSnapshots(repository.context)
@@ -128,7 +233,7 @@ const contentOf = (world: World, { labels }: Snapshot): TileDisk =>
   world.contents.get(labels[CONTENT_LABEL] as string) as TileDisk
 
 const backUp = async (world: World, repository: Repository, parent: Snapshot | undefined): Promise<void> => {
-  const { choose } = world.scheduler
+  const { choose } = world
   const since = parent === undefined ? undefined : contentOf(world, parent)
   const content =
     since === undefined ? randomTiles(choose, pick(choose, SHAPES) as TileDisk) : changeTiles(choose, since)
@@ -141,41 +246,51 @@ const backUp = async (world: World, repository: Repository, parent: Snapshot | u
     workers: 0,
     labels: { [CONTENT_LABEL]: label },
   })
-  world.promised.set(id, world.storage.changes.length)
+  world.promised.set(id, world.stage.position())
+  note(world, 'backups')
 }
 
 const forget: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 2 + choose(3); rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshot = pick(choose, await listSnapshots(repository.context))
       if (snapshot === undefined) return
-      world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.storage.changes.length))
+      world.forgotten.set(snapshot.id, Math.min(world.forgotten.get(snapshot.id) ?? Infinity, world.stage.position()))
       await forgetSnapshot(repository.context, snapshot.id)
+      note(world, 'forgets')
     })
     await actor.clock.sleep(choose(1500))
   }
 }
 
 const runCollections: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await actor.clock.sleep(choose(2000))
     await attempt(world, actor, async () => {
-      await collectBy(world.protocol, repository, { repackBelow: [0, 0.5, 0.95][choose(3)] as number })
+      const report = await collectBy(world.protocol, repository, { repackBelow: [0, 0.5, 0.95][choose(3)] as number })
+      note(world, 'collections')
+      note(world, 'packs deleted', report.deletedPacks)
+      note(world, 'packs rescued', report.rescuedPacks)
+      note(world, 'sessions fenced', report.fencedSessions.length)
+      note(world, 'bytes repacked', report.repackedBytes)
     })
   }
 }
 
 const merge: Role = async (world, actor, repository) => {
   for (let rounds = 2; rounds > 0; rounds--) {
-    await actor.clock.sleep(world.scheduler.choose(3000))
-    await attempt(world, actor, async () => await mergeIndex(repository, { force: true }))
+    await actor.clock.sleep(world.choose(3000))
+    await attempt(world, actor, async () => {
+      await mergeIndex(repository, { force: true })
+      note(world, 'merges')
+    })
   }
 }
 
 const read: Role = async (world, actor, repository) => {
-  const { choose } = world.scheduler
+  const { choose } = world
   for (let rounds = 2; rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
       const snapshot = pick(choose, await listSnapshots(repository.context))
@@ -186,6 +301,7 @@ const read: Role = async (world, actor, repository) => {
         if (at !== undefined) world.wrong.push(`${actor.name} read ${snapshot.id} wrong at ${at}`)
         await actor.clock.sleep(choose(2000))
       }
+      note(world, 'disks read')
     })
   }
 }
@@ -195,8 +311,11 @@ const attempt = async (world: World, actor: Actor, work: () => Promise<void>): P
   try {
     await work()
   } catch (error) {
+    note(world, 'failures')
     if (!isExcused(world, actor.name, error))
-      world.wrong.push(`${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+      world.wrong.push(
+        `${actor.name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      )
   }
 }
 
@@ -211,7 +330,7 @@ const isExcused = (world: World, actor: string, error: unknown): boolean => {
 }
 
 /** Whether somebody else fenced a session of the actor, abandoned its collection or removed its pin. */
-const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => {
+const wasGivenUp = ({ stage: { changes } }: World, actor: string): boolean => {
   const own = new Set(changes.filter(change => change.actor === actor).map(({ key }) => key))
   return changes.some(
     ({ actor: other, key, bytes }) =>
@@ -223,14 +342,17 @@ const wasGivenUp = ({ storage: { changes } }: World, actor: string): boolean => 
 }
 
 /** Decisions are put once and never go; a collection begins when the one before it is decided. */
-const checkDecisions = ({ storage, history, wrong }: World): void => {
+export const checkDecisions = (changes: readonly Change[], history: History): string[] => {
+  const wrong: string[] = []
   const seen = new Set(history.objects.map(({ key }) => key))
-  for (const { actor, key, bytes } of storage.changes) {
+  for (const { actor, key, bytes } of changes) {
     if (!/^(commit|forget|gc)\//.test(key) || key.endsWith('/hb')) continue
     if (bytes === undefined) wrong.push(`${actor} deleted ${key}`)
     else if (seen.has(key)) wrong.push(`${actor} put ${key} again`)
     const number = Number(/^gc\/(\d+)\/claim$/.exec(key)?.[1] ?? 1)
-    if (number > 1 && !seen.has(gcKey(number - 1, 'del'))) wrong.push(`${actor} put ${key} while another collection ran`)
+    if (number > 1 && !seen.has(gcKey(number - 1, 'del')))
+      wrong.push(`${actor} put ${key} while another collection ran`)
     seen.add(key)
   }
+  return wrong
 }

@@ -89,28 +89,7 @@ const main = async folder => {
     }),
   )
 
-  const again = join(folder, 'again.raw')
-  await step('restore the second one', () => restore(repository, second.id, again), describeRestore)
-  const before = join(folder, 'before.raw')
-  await step('restore the first one again', () => restore(repository, first.id, before), describeRestore)
-
-  await step(
-    'read both back and compare every byte',
-    () => compareAll(raw, again, { image, before }),
-    bytes => ({
-      text: `${formatBytes(bytes)} are equal`,
-      bytes,
-    }),
-  )
-  await step(
-    'check the repository, reading all of it',
-    () => verify(repository),
-    ({ packs, readBytes }) => ({
-      text: `${packs} packs, ${formatBytes(readBytes)}, no damage`,
-      bytes: readBytes,
-    }),
-  )
-
+  await proveIt(repository, { first, second, raw, image, folder })
   await repository[Symbol.asyncDispose]()
 
   const stored = await sizeOf(join(folder, 'repository'))
@@ -119,6 +98,24 @@ const main = async folder => {
   console.log(
     `\n2 snapshots of ${formatBytes(first.disks[0].sizeBytes)}, with ${formatBytes(kept)} of data in all, take ${formatBytes(stored)}: ` +
       `${(kept / stored).toFixed(1)} times less. ${formatBytes(changed)} changed between them.`,
+  )
+}
+
+/** Restores both snapshots and compares every byte with what was backed up. */
+const proveIt = async (repository, { first, second, raw, image, folder }) => {
+  const again = join(folder, 'again.raw')
+  await step('restore the second one', () => restore(repository, second.id, again), describeRestore)
+  const before = join(folder, 'before.raw')
+  await step('restore the first one again', () => restore(repository, first.id, before), describeRestore)
+  await step(
+    'read both back and compare every byte',
+    () => compareAll(raw, again, { image, before }),
+    bytes => ({ text: `${formatBytes(bytes)} are equal`, bytes }),
+  )
+  await step(
+    'check the repository, reading all of it',
+    () => verify(repository),
+    ({ packs, readBytes }) => ({ text: `${packs} packs, ${formatBytes(readBytes)}, no damage`, bytes: readBytes }),
   )
 }
 

@@ -61,7 +61,7 @@ t.test('backups, a restore, a forget and collections at once', async t => {
   t.equal((await granary('gc')).code, 0)
   const ids = [...parseJsonLines(first.text), ...parseJsonLines(second.text)].map(snapshot => snapshot['id'])
   const listed = await listSnapshots(repository.context)
-  t.same(listed.map(snapshot => snapshot.id).toSorted(), [old.id, ...ids].toSorted())
+  t.same(new Set(listed.map(snapshot => snapshot.id)), new Set([old.id, ...ids]))
   for (const { id, disks } of listed) {
     for (const { name } of disks) {
       await using disk = await openDisk(repository, id, { disk: name })

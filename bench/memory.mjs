@@ -62,11 +62,11 @@ const main = async () => {
         bench.add('remove', async () => {
           rmSync(join(folder, 'out.raw'), { force: true })
           rmSync(join(folder, 'repo-1'), { recursive: true })
-          return { wallSeconds: 0, cpuSeconds: 0, peakRssBytes: 0 }
+          return { wallSeconds: 0, cpuSeconds: 0.001, peakRssBytes: 0 }
         })
       }
       for (const { label, peakRssBytes } of await bench.run({ rounds: 1 })) {
-        const workers = Number(/(\d) workers/.exec(label)?.[1] ?? 0)
+        const workers = Number(/(\d) workers/.exec(label)?.[1] ?? 1) // Elsewhere the main thread does a worker's work.
         if (peakRssBytes <= boundBytes(workers)) continue
         isOver = true
         console.error(

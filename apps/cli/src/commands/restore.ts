@@ -83,13 +83,21 @@ const placeDisks = async (
   return disks.map(disk => ({ disk, path: `raw:${join(target, `${disk}.raw`)}` }))
 }
 
+/** Each byte is read once: the cache only serves chunks that two pieces share, or that come again soon. */
+const RESTORE_CACHE_BYTES = 16 * 1024 * 1024
+
 const restoreDisk = async (
   invocation: Invocation,
   repository: Repository,
   { snapshot, disk, target }: { snapshot: Snapshot; disk: string; target: string },
 ): Promise<void> => {
   const { terminal, signal } = invocation
-  await using stored = await openDisk(repository, snapshot.id, { disk, signal, readAheadBytes: 0 })
+  await using stored = await openDisk(repository, snapshot.id, {
+    disk,
+    signal,
+    readAheadBytes: 0, // Several pieces are under way as it is.
+    cacheBytes: RESTORE_CACHE_BYTES,
+  })
   const progress = startProgress(terminal)
   const startMs = performance.now()
   const counts: CopyCounts = await writeTarget(stored, target, {

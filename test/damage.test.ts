@@ -98,7 +98,7 @@ t.test('flipped, cut and missing objects of every kind', async t => {
   const made = await makeRepository(scratchFolder(t))
   const objects = [...filesIn(made.repo)].filter(([path]) => !path.startsWith('.'))
   const kinds = new Set(objects.map(([path]) => path.split('/')[0]))
-  t.same([...kinds].toSorted(), ['commit', 'config', 'index', 'keys', 'packs'])
+  t.same(kinds, new Set(['commit', 'config', 'index', 'keys', 'packs']))
   const random = seededRandom(3)
   const repo = join(made.folder, 'bad')
   const rounds = isLong() ? 40 : 1

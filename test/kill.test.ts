@@ -71,8 +71,8 @@ t.test(`${MOMENTS} moments of a backup of 256 MiB`, async t => {
 
     const next = await runGranary(['backup', disk, '--name', 'vm', '--parent', 'none', '--json'], { env })
     t.equal(next.code, 0, next.stderr)
-    const [snapshot] = parseJsonLines(next.text)
-    const [{ newBytes } = { newBytes: Number.NaN }] = snapshot?.['disks'] as { newBytes: number }[]
+    const snapshot = parseJsonLines(next.text)[0] as Record<string, unknown>
+    const newBytes = (snapshot as unknown as { disks: { newBytes: number }[] }).disks[0]?.newBytes ?? Number.NaN
     // Random bytes don't compress: a pack holds less content than its size, and a map pack holds none.
     const durableBytes = sum(durable.map(([, size]) => size).filter(size => size > MIB))
     t.ok(
@@ -82,7 +82,7 @@ t.test(`${MOMENTS} moments of a backup of 256 MiB`, async t => {
     reusedPacks += durable.length
     t.same(temporariesIn(repo), [], 'the next one has cleaned up')
 
-    const id = snapshot?.['id'] as string
+    const id = snapshot['id'] as string
     const digest = await sha256OfFile(disk)
     const out = join(folder, 'out.raw')
     rmSync(out, { force: true })

@@ -4,7 +4,7 @@ import type { Invocation } from './command.ts'
 import { openRepositoryOf } from './open-repository.ts'
 
 export interface LazyRepository extends AsyncDisposable {
-  open(): Promise<Repository>
+  readonly open: () => Promise<Repository>
 }
 
 export const lazyRepository = (invocation: Invocation): LazyRepository => {

@@ -70,9 +70,9 @@ export class Terminal {
 /** What usually helps, where the error itself knows nothing better. */
 const USUAL_HINTS: Partial<Record<ErrorCode, string>> = {
   GRANARY_CORRUPT:
-    'something stored is damaged: `granary check --read-data` shows what, and which snapshots it touches',
+    'what is damaged in a repository, and which snapshots that touches, `granary check --read-data` shows',
   GRANARY_AUTHENTICATION:
-    'something stored was changed since it was written: `granary check --read-data` shows what, and which snapshots it touches',
+    'something was changed since it was written: `granary check --read-data` shows what, and which snapshots it touches',
   GRANARY_IO: 'check that the storage and the network are there and healthy, then run it again',
   GRANARY_SIZE: 'check the size of source and target',
   GRANARY_LOCKED: 'wait for whoever uses it to end, then run it again',

@@ -20,11 +20,13 @@ export interface PackSink {
 export const createPackSink = (session: WriterSession, type: PackType, options: AbortOptions = {}): PackSink => {
   const open = new Map<number, { name: PackName; stream: PackStream }>()
   let storedBytes = 0
+  let givenUp: { readonly reason: unknown } | undefined
   return {
     get storedBytes() {
       return storedBytes
     },
     async emit(lane, { bytes, end }) {
+      if (givenUp !== undefined) throw givenUp.reason // A piece that comes late must not open a pack that nobody ends.
       let pack = open.get(lane)
       if (pack === undefined) {
         const name = session.nextPack()
@@ -39,6 +41,7 @@ export const createPackSink = (session: WriterSession, type: PackType, options: 
       await session.packStored(pack.name, type, end.uid, splitIds(end.ids), options)
     },
     async abandon(reason) {
+      givenUp = { reason }
       await Promise.all([...open.values()].map(async ({ stream }) => await stream.abandon(reason)))
       open.clear()
     },

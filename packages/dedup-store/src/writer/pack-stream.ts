@@ -23,8 +23,10 @@ export const openPackStream = (
   { signal }: AbortOptions = {},
 ): PackStream => {
   let next = deferred<Turn>()
+  let givenUp: { readonly reason: unknown } | undefined
   async function* pieces(): AsyncGenerator<Bytes, void, undefined> {
     for (;;) {
+      if (givenUp !== undefined) throw givenUp.reason
       const turn = await next.promise
       next = deferred<Turn>()
       if (turn.bytes === undefined) return
@@ -48,6 +50,7 @@ export const openPackStream = (
       await stored
     },
     async abandon(reason) {
+      givenUp = { reason } // Also when a piece is on its way, whose turn can't be taken back.
       next.reject(reason)
       await stored.catch(() => undefined)
     },

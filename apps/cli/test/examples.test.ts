@@ -16,7 +16,7 @@ const run = async (name: string, ...parameters: readonly string[]): Promise<stri
 /** 40 MiB, more than a window: noise, a run of zeros, the same noise again. */
 const makeDisk = async (folder: string): Promise<{ path: string; bytes: Buffer }> => {
   const bytes = Buffer.alloc(40 * MIB)
-  const noise = seededBytes(5, 3 * MIB)
+  const noise = seededBytes(3 * MIB, 5)
   bytes.set(noise)
   bytes.set(noise, 35 * MIB)
   const path = join(folder, 'disk.raw')

@@ -24,6 +24,15 @@ const makeDisk = async (folder: string): Promise<{ path: string; bytes: Buffer }
   return { path, bytes }
 }
 
+t.test('first-steps, which is in the README', async t => {
+  const folder = t.testdir()
+  const { path, bytes } = await makeDisk(folder)
+  await run('first-steps.mjs', path, join(folder, 'restored.raw'))
+  t.ok((await readFile(join(folder, 'restored.raw'))).equals(bytes), 'the disk came back')
+  const readme = await readFile(projectPath('README.md'), 'utf8')
+  t.ok(readme.includes(await readFile(projectPath('examples/first-steps.mjs'), 'utf8')), 'the README shows it')
+})
+
 t.test('backup-and-restore', async t => {
   const folder = t.testdir()
   const { path, bytes } = await makeDisk(folder)

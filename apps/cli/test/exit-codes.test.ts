@@ -16,7 +16,8 @@ t.test('docs/exit-codes.md and the table agree', async t => {
   t.strictSame(shown, EXIT_CODES)
   t.equal(coded.length, Object.keys(EXIT_CODES).length, 'each code has one row')
   const others = new Set(rows.filter(row => !coded.includes(row)).map(([, exit]) => Number(exit)))
-  for (const exit of [EXIT_OK, EXIT_FAILED, EXIT_WARNINGS, EXIT_INTERRUPTED]) t.ok(others.has(exit), `${exit} is told of`)
+  for (const exit of [EXIT_OK, EXIT_FAILED, EXIT_WARNINGS, EXIT_INTERRUPTED])
+    t.ok(others.has(exit), `${exit} is told of`)
 })
 
 t.test('no two codes of the same group share an exit code', async t => {

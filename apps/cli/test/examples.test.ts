@@ -1,0 +1,56 @@
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { projectPath, seededBytes } from '@granary/testing'
+import t from 'tap'
+
+const MIB = 1024 ** 2
+
+/** Runs an example as its first lines say. */
+const run = async (name: string, ...parameters: readonly string[]): Promise<string> => {
+  const { stdout } = await promisify(execFile)(process.execPath, [projectPath('examples', name), ...parameters])
+  return stdout
+}
+
+/** 40 MiB, more than a window: noise, a run of zeros, the same noise again. */
+const makeDisk = async (folder: string): Promise<{ path: string; bytes: Buffer }> => {
+  const bytes = Buffer.alloc(40 * MIB)
+  const noise = seededBytes(3 * MIB, 5)
+  bytes.set(noise)
+  bytes.set(noise, 35 * MIB)
+  const path = join(folder, 'disk.raw')
+  await writeFile(path, bytes)
+  return { path, bytes }
+}
+
+t.test('first-steps, which is in the README', async t => {
+  const folder = t.testdir()
+  const { path, bytes } = await makeDisk(folder)
+  await run('first-steps.mjs', path, join(folder, 'restored.raw'))
+  t.ok((await readFile(join(folder, 'restored.raw'))).equals(bytes), 'the disk came back')
+  const readme = await readFile(projectPath('README.md'), 'utf8')
+  t.ok(readme.includes(await readFile(projectPath('examples/first-steps.mjs'), 'utf8')), 'the README shows it')
+})
+
+t.test('backup-and-restore', async t => {
+  const folder = t.testdir()
+  const { path, bytes } = await makeDisk(folder)
+  const text = await run('backup-and-restore.mjs', path, folder)
+  t.match(text, /^[0-9a-f]{8} full: \d+ bytes new\n[0-9a-f]{8} incremental: \d+ bytes new\nrestored 41943040 bytes/)
+  t.ok((await readFile(join(folder, 'restored.raw'))).equals(bytes), 'the first state came back')
+})
+
+t.test('random-reads', async t => {
+  const { path } = await makeDisk(t.testdir())
+  const text = await run('random-reads.mjs', path)
+  t.equal(text, '40.0 MiB disk, 6.00 MiB of it data\n200 reads, all equal to the source\n')
+})
+
+t.test('streams', async t => {
+  const folder = t.testdir()
+  const { path, bytes } = await makeDisk(folder)
+  await run('streams.mjs', path, join(folder, 'sealed'), join(folder, 'restored'))
+  t.ok((await readFile(join(folder, 'restored'))).equals(bytes), 'the stream came back')
+  t.notOk((await readFile(join(folder, 'sealed'))).includes(bytes.subarray(0, 64)), 'and could not be read meanwhile')
+})

@@ -29,7 +29,7 @@ const families: readonly Family[] = [
       [192, 14],
       [256, 15],
     ],
-    description: 'Anubis, a NESSIE candidate by two of the authors of AES and Whirlpool.',
+    description: 'Anubis, a NESSIE candidate by the authors of the hash Whirlpool.',
   },
   {
     cipher: 'aria',
@@ -135,7 +135,7 @@ const families: readonly Family[] = [
       [192, 42],
       [256, 43],
     ],
-    description: 'Speck of ISO/IEC 29167-22: the fastest without processor support; no tables, so constant-time.',
+    description: 'Speck of ISO/IEC 29167-22: fast without help of the processor; no tables, so constant-time.',
   },
   ...[256, 512, 1024].map((bits, i) => ({
     cipher: 'threefish',

@@ -32,13 +32,13 @@ export interface CtrSuiteRow extends CipherVariant {
 }
 
 /** `<cipher>-<key bits>-ctr-blake3`; Kalyna, where key and block differ, `kalyna-<block bits>-<key bits>-ctr-blake3`. */
-const suiteName = ({ cipher, blockBits, keyBits }: CipherVariant): string =>
+export const ctrSuiteName = ({ cipher, blockBits, keyBits }: CipherVariant): string =>
   `${cipher}-${cipher === 'kalyna' && blockBits !== keyBits ? `${blockBits}-` : ''}${keyBits}-ctr-blake3`
 
 export const ctrBlake3 = (row: CtrSuiteRow): Suite => {
   const facts: SuiteFacts = {
     id: row.id,
-    name: suiteName(row),
+    name: ctrSuiteName(row),
     keyBytes: row.keyBits / 8,
     nonceBytes: row.blockBits / 16,
     tagBytes: TAG_BYTES,

@@ -22,9 +22,7 @@ export interface CipherVariant {
 export const createKeyStream = ({ cipher, blockBits, keyBits }: CipherVariant, key: Bytes): KeyStream => {
   const spec = cipherByName(cipher)
   const family = spec.openssl?.isFaster === true ? opensslName(spec, keyBits, 'ctr') : undefined
-  return family === undefined
-    ? kernelStream(keyCipher(cipher, key, { blockBits }))
-    : opensslStream(family, key.slice())
+  return family === undefined ? kernelStream(keyCipher(cipher, key, { blockBits })) : opensslStream(family, key.slice())
 }
 
 /**

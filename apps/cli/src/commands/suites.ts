@@ -2,8 +2,8 @@ import { DEFAULT_SUITE, measureSuite, suites as table } from '@granary/transform
 import type { Command } from '../command.ts'
 import { formatTable } from '../terminal/table.ts'
 
-/** CPU time for each, seconds: two turns. */
-const SECONDS = 0.06
+/** CPU time for each, seconds. */
+const SECONDS = 0.04
 
 export const suites: Command = {
   name: 'suites',

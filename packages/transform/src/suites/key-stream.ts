@@ -8,6 +8,9 @@ import { cipherByName } from '../ciphers/table.ts'
 import { withWorkspace } from '../ciphers/workspace.ts'
 import { transformInto } from './sealer.ts'
 
+/** Copied into the workspace at a time: a whole number of blocks, and small enough to stay in the processor's first cache. */
+const PIECE_BYTES = 16 * 1024
+
 /** Writes `source` XOR the key stream E(counter), E(counter + 1), ... to the start of `target`. */
 export type KeyStream = (counter: Bytes, source: Bytes, target: Bytes) => void
 
@@ -32,12 +35,12 @@ export const createKeyStream = ({ cipher, blockBits, keyBits }: CipherVariant, k
 const kernelStream =
   ({ spec, blockBytes, expandedKey }: KeyedCipher): KeyStream =>
   (counter, source, target) =>
-    withWorkspace({ spec, key: expandedKey, dataBytes: source.length }, (kernel, { key, work, data }) => {
+    withWorkspace({ spec, key: expandedKey, dataBytes: PIECE_BYTES }, (kernel, { key, work, data }) => {
       work.bytes.set(counter)
-      // A whole number of blocks fits into the data area: only the last piece may end within one.
-      for (let done = 0; done < source.length; done += data.bytes.length) {
-        const piece = source.subarray(done, done + data.bytes.length)
+      for (let done = 0; done < source.length; done += PIECE_BYTES) {
+        const piece = source.subarray(done, done + PIECE_BYTES)
         data.bytes.set(piece)
+        // Beyond the last byte of a message, what is left of its last block is enciphered and dropped.
         kernel.ctr(key.pointer, work.pointer, data.pointer, Math.ceil(piece.length / blockBytes))
         target.set(data.bytes.subarray(0, piece.length), done)
       }

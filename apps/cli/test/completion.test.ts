@@ -33,6 +33,7 @@ t.test('bash completes commands, second words, options and their values', { skip
   t.same(bashOffers(script, ['granary', 'key', 'e']), ['export'])
   t.same(bashOffers(script, ['granary', 'restore', '--over']), ['--overwrite-different'])
   t.same(bashOffers(script, ['granary', 'init', '--suite', 'ch']), ['chacha20-poly1305'])
+  t.same(bashOffers(script, ['granary', 'settings', '--suite', 'kuz']), ['kuznyechik-mgm', 'kuznyechik-256-ctr-blake3'])
   t.same(bashOffers(script, ['granary', 'completion', '--js']), ['--json'])
 })
 

@@ -45,16 +45,20 @@ const KNOWN_FEATURES: readonly string[] = []
 /** The seal binds the public line through the object's name. */
 const sealedName = (line: Bytes): string => `${CONFIG_KEY}\n${Buffer.from(line).toString('utf8')}`
 
-export const encodeConfig = (keys: RepositoryKeys, settings: RepositorySettings): Bytes => {
+/** The public line of a new repository. */
+export const createPublicLine = (): Bytes => {
   const shown: PublicConfig = {
     granary: 'repository',
     format: FORMAT_VERSION,
     id: randomBytes(16).toString('hex'),
     features: { read: [], write: [], delete: [] },
   }
-  const line = Buffer.from(`${JSON.stringify(shown)}\n`)
-  return Buffer.concat([line, sealObject(keys, 'config', sealedName(line), Buffer.from(JSON.stringify(settings)))])
+  return Buffer.from(`${JSON.stringify(shown)}\n`)
 }
+
+/** A config: the line as it is, and the settings sealed to it. */
+export const encodeConfig = (keys: RepositoryKeys, line: Bytes, settings: RepositorySettings): Bytes =>
+  Buffer.concat([line, sealObject(keys, 'config', sealedName(line), Buffer.from(JSON.stringify(settings)))])
 
 /**
  * Reads the public line, before any key is asked for.

@@ -1,12 +1,12 @@
 /** A repository: made once, opened with a secret, and then asked to back up, list, read, forget, collect and check. @module */
 import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
-import { parseChunker, readChunkerParameters } from '@granary/chunker'
+import { readChunkerParameters } from '@granary/chunker'
 import type { ChunkerParameters } from '@granary/chunker'
-import { Keyring, parseCompression, suiteByName } from '@granary/transform'
+import { Keyring } from '@granary/transform'
 import type { CreateSlotOptions, Secret } from '@granary/transform'
 import type { Backend } from './backends/backend.ts'
-import { CONFIG_KEY, encodeConfig, openSettings, readPublicConfig } from './config.ts'
+import { CONFIG_KEY, createPublicLine, encodeConfig, openSettings, readPublicConfig } from './config.ts'
 import type { PublicConfig, RepositorySettings } from './config.ts'
 import { repositoryKeys } from './format/repository-keys.ts'
 import { addSlot, unlock } from './key-slots.ts'
@@ -15,14 +15,11 @@ import type { Clock } from './sessions/clock.ts'
 import type { RepositoryContext } from './sessions/context.ts'
 import { getOptional } from './sessions/decisions.ts'
 import { putHeld } from './sessions/put-held.ts'
+import { chooseSettings } from './settings.ts'
+import type { SettingsOptions } from './settings.ts'
 
-export interface InitOptions extends AbortOptions {
-  /** @default 'aes-256-gcm' */
-  readonly suite?: string
-  /** @default 'zstd:3' */
-  readonly compression?: string
-  /** @default 'grid:128k' */
-  readonly chunker?: string
+/** Settings left out are `aes-256-gcm`, `zstd:3` and `grid:128k`. */
+export interface InitOptions extends AbortOptions, SettingsOptions {
   /** @default { label: 'first' } */
   readonly slot?: CreateSlotOptions
 }
@@ -55,7 +52,7 @@ export const initRepository = async (
   secret: Secret,
   options: InitOptions = {},
 ): Promise<PublicConfig> => {
-  const settings = checkSettings(options)
+  const settings = chooseSettings(options)
   const { signal } = options
   if ((await getOptional(backend, CONFIG_KEY, signal)) !== undefined) throw exists(backend)
   await backend.probe?.({ signal })
@@ -69,7 +66,7 @@ export const initRepository = async (
   }
   const keyring = Keyring.create()
   const slot = await addSlot(backend, keyring, secret, options.slot ?? { label: 'first' })
-  const config = encodeConfig(repositoryKeys(keyring, settings.suite), settings)
+  const config = encodeConfig(repositoryKeys(keyring, settings.suite), createPublicLine(), settings)
   if ((await putHeld(backend, CONFIG_KEY, config, { ifAbsent: true, signal })) === 'exists') {
     await backend.delete(`keys/${slot}`) // Another init was first: its keys are the ones.
     throw exists(backend)
@@ -82,16 +79,6 @@ const exists = (backend: Backend): GranaryError =>
     detail: { location: backend.location },
     hint: 'use it, or give another folder',
   })
-
-/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a setting is unknown */
-const checkSettings = ({
-  suite = 'aes-256-gcm',
-  compression = 'zstd:3',
-  chunker = 'grid:128k',
-}: InitOptions): RepositorySettings => {
-  parseCompression(compression)
-  return { suite: suiteByName(suite).name, compression, chunker: parseChunker(chunker) }
-}
 
 /**
  * Opens a repository.

@@ -13,8 +13,10 @@ import { init } from './init.ts'
 import { keyCommands } from './key.ts'
 import { map } from './map.ts'
 import { restore } from './restore.ts'
+import { settings } from './settings.ts'
 import { show } from './show.ts'
 import { snapshots } from './snapshots.ts'
+import { suites } from './suites.ts'
 
 export const commands: readonly Command[] = [
   init,
@@ -30,6 +32,8 @@ export const commands: readonly Command[] = [
   map,
   info,
   ...keyCommands,
+  settings,
+  suites,
   bench,
   completion,
 ]

@@ -4,32 +4,17 @@ import { initRepository } from '@granary/dedup-store'
 import type { Backend } from '@granary/dedup-store'
 import { createKeyFile } from '@granary/transform'
 import type { Secret } from '@granary/transform'
-import { textArgument, textOption } from '../command.ts'
+import { textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { openBackendOf } from '../open-repository.ts'
 import { keyFileSecret, namedSecret, readPasswordFile } from '../secrets.ts'
+import { SETTINGS_OPTIONS, settingsOf } from '../settings-options.ts'
 
 export const init: Command = {
   name: 'init',
   summary: 'make a repository',
   arguments: [{ name: '[REPO]', description: 'path or URL; an empty or missing folder' }],
-  options: [
-    {
-      flags: '--suite <NAME>',
-      description: 'encryption of new objects: aes-256-gcm (default), chacha20-poly1305',
-      values: ['aes-256-gcm', 'chacha20-poly1305'],
-    },
-    {
-      flags: '--compression <NAME>',
-      description: 'zstd:1 to zstd:19 (default zstd:3), lz4, none',
-      values: ['zstd:1', 'zstd:3', 'zstd:9', 'zstd:19', 'lz4', 'none'],
-    },
-    {
-      flags: '--chunker <NAME>',
-      description: 'grid:128k (default), fixed:64k, fastcdc:64k; sizes from docs/chunking.md',
-      values: ['grid:64k', 'grid:128k', 'fixed:64k', 'fixed:128k', 'fastcdc:64k'],
-    },
-  ],
+  options: SETTINGS_OPTIONS,
   examples: [
     'granary init /backup/repo --key-file /root/granary.key   # makes the key file if it does not exist',
     'granary init /backup/repo --password-file /root/granary.pass --compression zstd:9',
@@ -41,9 +26,7 @@ export const init: Command = {
     const { secret, createdKeyFile } = await secretForInit(invocation)
     const config = await initRepository(backend, secret, {
       signal,
-      ...option('suite', textOption(invocation, 'suite')),
-      ...option('compression', textOption(invocation, 'compression')),
-      ...option('chunker', textOption(invocation, 'chunker')),
+      ...settingsOf(invocation),
     }).catch(async (error: unknown) => {
       if (createdKeyFile !== undefined && (await opensNothing(backend, error))) await rm(createdKeyFile)
       throw error
@@ -53,7 +36,7 @@ export const init: Command = {
       v: 1,
       id: config.id,
       location: backend.location,
-      ...option('createdKeyFile', createdKeyFile),
+      ...(createdKeyFile === undefined ? {} : { createdKeyFile }),
     })
     terminal.say(`made repository ${config.id.slice(0, 8)} at ${backend.location}`)
     if (createdKeyFile !== undefined) {
@@ -75,9 +58,6 @@ const opensNothing = async (backend: Backend, error: unknown): Promise<boolean> 
     (cause: unknown) => isGranaryError(cause) && cause.code === 'GRANARY_NOT_FOUND',
   )
 }
-
-const option = <Name extends string>(name: Name, value: string | undefined): { [Key in Name]?: string } =>
-  value === undefined ? {} : ({ [name]: value } as { [Key in Name]: string })
 
 /** The key file is used if it exists, else made; a passphrase comes from its file. */
 const secretForInit = async (invocation: Invocation): Promise<{ secret: Secret; createdKeyFile?: string }> => {

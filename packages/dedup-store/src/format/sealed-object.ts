@@ -24,7 +24,7 @@ export interface ObjectSealer {
 export const createObjectSealer = (keys: RepositoryKeys, type: ObjectType, domainKey: Bytes): ObjectSealer => {
   const suite = suiteByName(keys.suite)
   const salt = new Uint8Array(randomBytes(32))
-  const { encryption, mac, commitment } = deriveObjectKeys(domainKey, salt)
+  const { encryption, mac, commitment } = deriveObjectKeys(domainKey, salt, suite.keyBytes)
   const header = encodeHeader({ type, suite: suite.id, generation: keys.generation, salt, commitment })
   return { header, sealer: suite.open({ encryption, mac }) }
 }
@@ -43,14 +43,15 @@ export const openObjectKeys = (
   domainKey: Bytes,
   key: string,
 ): { sealer: Sealer; seal: { suite: number; keys: SealingKeys } } => {
-  const { encryption, mac, commitment } = deriveObjectKeys(domainKey, header.salt)
+  const suite = suiteById(header.suite)
+  const { encryption, mac, commitment } = deriveObjectKeys(domainKey, header.salt, suite.keyBytes)
   if (!constantTimeEqual(commitment, header.commitment)) {
     throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the header was changed, or the key is another`, {
       detail: { object: key },
     })
   }
   const keys = { encryption, mac }
-  return { sealer: suiteById(header.suite).open(keys), seal: { suite: header.suite, keys } }
+  return { sealer: suite.open(keys), seal: { suite: header.suite, keys } }
 }
 
 /** Associated data of a body: the fixed part of the header, then the object's name. */

@@ -55,7 +55,7 @@ export class PackBuilder {
   constructor(seal: PackSeal) {
     const salt = new Uint8Array(randomBytes(32))
     const suite = suiteById(seal.suite)
-    const { encryption, mac, commitment } = deriveObjectKeys(seal.domainKey, salt)
+    const { encryption, mac, commitment } = deriveObjectKeys(seal.domainKey, salt, suite.keyBytes)
     this.#type = seal.type
     this.#sealer = suite.open({ encryption, mac })
     this.#tagBytes = suite.tagBytes

@@ -6,25 +6,11 @@
  */
 import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import type { CipherGCMTypes, KeyObject } from 'node:crypto'
-import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { checkLength } from '../check-length.ts'
-import { authenticationError, createSpending, ordinalNonce } from './suite.ts'
-import type { Sealer, SealingKeys, Suite } from './suite.ts'
-
-/** A suite's row without its way to open. */
-export type SuiteFacts = Omit<Suite, 'open'>
-
-/**
- * Bytes given to OpenSSL at a time. Each piece comes back in a buffer of its own: small ones are served from memory that
- * is in the cache and mapped already, where one for a whole chunk costs a page fault for every 4 KiB.
- */
-const PIECE_BYTES = 32 * 1024
-
-/** What createCipheriv and createDecipheriv give that `transformInto` needs. */
-interface Piecewise {
-  update(bytes: Bytes): Bytes
-}
+import { allocate, createSealer, transformInto } from './sealer.ts'
+import { ordinalNonce } from './suite.ts'
+import type { Sealer, SealingKeys, Suite, SuiteFacts } from './suite.ts'
 
 /** The suite of an AEAD that OpenSSL has under the row's name. */
 export const opensslAead = (facts: SuiteFacts): Suite => ({ ...facts, open: keys => openSuite(facts, keys) })
@@ -33,28 +19,15 @@ const openSuite = (facts: SuiteFacts, { encryption }: SealingKeys): Sealer => {
   const { name, keyBytes, nonceBytes, tagBytes } = facts
   checkLength('encryption key', encryption, keyBytes)
   const key = createSecretKey(encryption)
-  const spend = createSpending(name, facts.keyLimitBytes)
-  const sealInto = (ordinal: number, associated: Bytes, plain: Bytes, target: Bytes): number => {
-    const length = plain.length + tagBytes
-    if (target.length < length) throw tooSmall(target.length, length)
-    spend(ordinal, plain.length)
-    sealMessage(name, key, { nonce: ordinalNonce(ordinal, nonceBytes), associated, tagBytes }, plain, target)
-    return length
-  }
-  return {
-    seal: (ordinal, associated, plain) => {
-      const sealed = allocate(plain.length + tagBytes)
-      sealInto(ordinal, associated, plain, sealed)
-      return sealed
-    },
-    sealInto,
-    open: (ordinal, associated, sealed) => {
-      const message = { nonce: ordinalNonce(ordinal, nonceBytes), associated, tagBytes }
-      const plain = sealed.length < tagBytes ? undefined : openMessage(name, key, message, sealed)
-      if (plain === undefined) throw authenticationError(name, ordinal, sealed.length)
-      return plain
-    },
-  }
+  const bind = (ordinal: number, associated: Bytes): MessageBinding => ({
+    nonce: ordinalNonce(ordinal, nonceBytes),
+    associated,
+    tagBytes,
+  })
+  return createSealer(facts, {
+    seal: (ordinal, associated, plain, target) => sealMessage(name, key, bind(ordinal, associated), plain, target),
+    open: (ordinal, associated, sealed) => openMessage(name, key, bind(ordinal, associated), sealed),
+  })
 }
 
 /** What a message is bound to. */
@@ -102,17 +75,3 @@ export const openMessage = (
   }
   return plain
 }
-
-const transformInto = (cipher: Piecewise, source: Bytes, target: Bytes): void => {
-  for (let at = 0; at < source.length; at += PIECE_BYTES) {
-    target.set(cipher.update(source.subarray(at, at + PIECE_BYTES)), at)
-  }
-}
-
-/** Memory that is not cleared first, as all of it is about to be written; never a slice of Node's shared pool. */
-const allocate = (length: number): Bytes => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-
-const tooSmall = (got: number, expected: number): GranaryError =>
-  new GranaryError('GRANARY_INVALID_ARGUMENT', `target: expected at least ${expected} bytes, got ${got}`, {
-    detail: { argument: 'target', expected, got },
-  })

@@ -1,13 +1,13 @@
 /**
  * What a suite is: authenticated encryption under a key that serves one object, with ordinals as nonces.
  *
- * @see docs/security.md, "Suites"
+ * @see docs/formats/suites.md, and docs/security.md, "Suites" and "Cipher suites"
  * @module
  */
 import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 
-/** The keys of one object, as `deriveObjectKeys` makes them. AEAD suites use `encryption` only. */
+/** The keys of one object, as `deriveObjectKeys` makes them. AEAD suites use `encryption` only, CTR suites both. */
 export interface SealingKeys {
   /** `suite.keyBytes` long. */
   readonly encryption: Bytes
@@ -50,6 +50,7 @@ export interface Suite {
   readonly name: string
   /** Length of the encryption key. */
   readonly keyBytes: number
+  /** Of the nonce that an ordinal becomes; in CTR suites the high half of the counter block. */
   readonly nonceBytes: number
   readonly tagBytes: number
   /** Most plaintext one key may seal, bytes. docs/security.md gives the reasons. */
@@ -59,6 +60,9 @@ export interface Suite {
   /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a key has another length */
   open(keys: SealingKeys): Sealer
 }
+
+/** A suite's row without its way to open. */
+export type SuiteFacts = Omit<Suite, 'open'>
 
 /** Ordinals are 32 bits, so that a counter of blocks fits beside them in every suite. */
 export const MAX_ORDINAL = 2 ** 32 - 1
@@ -71,7 +75,8 @@ export const ordinalNonce = (ordinal: number, nonceBytes: number): Bytes => {
   return nonce
 }
 
-const checkOrdinal = (ordinal: number): void => {
+/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when it is no integer from 0 to `MAX_ORDINAL` */
+export const checkOrdinal = (ordinal: number): void => {
   if (Number.isInteger(ordinal) && ordinal >= 0 && ordinal <= MAX_ORDINAL) return
   throw new GranaryError(
     'GRANARY_INVALID_ARGUMENT',

@@ -5,6 +5,8 @@
  * @module
  */
 import { GranaryError } from '@granary/core'
+import { cipherSuites } from './cipher-suites.ts'
+import { kuznyechikMgm } from './mgm-suite.ts'
 import { opensslAead } from './openssl-aead.ts'
 import type { Suite } from './suite.ts'
 
@@ -30,6 +32,16 @@ export const suites: readonly Suite[] = [
     keyLimitBytes: 2 ** 50,
     description: 'For processors without AES instructions: fast and constant-time in plain software.',
   }),
+  kuznyechikMgm({
+    id: 3,
+    name: 'kuznyechik-mgm',
+    keyBytes: 32,
+    nonceBytes: 16,
+    tagBytes: 16,
+    keyLimitBytes: 2 ** 40,
+    description: 'The Russian standard cipher in the mode of RFC 9058: where policy names both.',
+  }),
+  ...cipherSuites,
 ]
 
 /** @throws GranaryError `GRANARY_UNSUPPORTED` when there is none of that name */

@@ -1,0 +1,110 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { blockCiphers, suites } from '@granary/transform'
+import { parseJsonLines, seededBytes } from '@granary/testing'
+import t from 'tap'
+import { createRepository, granary } from './in-process.ts'
+
+t.test('every suite makes a repository, backs up, restores and is checked', { timeout: 180_000 }, async t => {
+  const content = Buffer.concat([seededBytes(150_000, 1), Buffer.alloc(200_000), seededBytes(777, 2)])
+  for (const { name } of suites) {
+    const { folder, env } = await createRepository(t, ['--suite', name])
+    const [disk, target] = [join(folder, 'disk.raw'), join(folder, 'out.raw')]
+    writeFileSync(disk, content)
+    const backup = await granary(['backup', disk, '--workers', '0'], { env })
+    t.equal(backup.code, 0, `${name}: ${backup.stderr}`)
+    const restore = await granary(['restore', 'latest', `raw:${target}`], { env })
+    t.equal(restore.code, 0, `${name}: ${restore.stderr}`)
+    t.ok(readFileSync(target).equals(content), name)
+    t.equal((await granary(['check', '--read-data'], { env })).code, 0, name)
+    t.match(parseJsonLines((await granary(['show', 'latest', '--json'], { env })).text)[0], { suite: name })
+  }
+})
+
+t.test('settings are shown and changed; snapshots of every suite stay readable', async t => {
+  const { folder, env } = await createRepository(t)
+  const settings = async (words: readonly string[] = []): Promise<unknown> => {
+    const { code, text, stderr } = await granary(['settings', ...words, '--json'], { env })
+    t.equal(code, 0, stderr)
+    return parseJsonLines(text)
+  }
+  const first = { type: 'settings', v: 1, suite: 'aes-256-gcm', compression: 'zstd:3', chunker: 'grid:128k' }
+  t.strictSame(await settings(), [first])
+  mkdirSync(join(folder, 'disks'))
+  const disk = join(folder, 'disks', 'web.raw')
+  const versions: Buffer[] = []
+  for (const suite of ['aes-256-gcm', 'kuznyechik-mgm', 'kalyna-256-512-ctr-blake3']) {
+    t.strictSame(await settings(['--suite', suite]), [{ ...first, suite }])
+    versions.push(Buffer.from(seededBytes(200_000, versions.length)))
+    writeFileSync(disk, versions.at(-1) as Buffer)
+    t.equal((await granary(['backup', disk], { env })).code, 0)
+  }
+  const changed = ['--compression', 'lz4', '--chunker', 'fixed:64k']
+  const last = { ...first, suite: 'kalyna-256-512-ctr-blake3', compression: 'lz4', chunker: 'fixed:64k' }
+  t.strictSame(await settings(changed), [last])
+  t.strictSame(await settings(), [last], 'and they stay')
+  t.match((await granary(['settings'], { env })).text, /suite +kalyna-256-512-ctr-blake3\ncompression +lz4/)
+  for (const [i, { id }] of (
+    parseJsonLines((await granary(['snapshots', '--json'], { env })).text) as { id: string }[]
+  ).entries())
+    t.ok((await granary(['restore', id, '-'], { env })).stdout.equals(versions[i] as Buffer), `version ${i}`)
+  t.equal((await granary(['check', '--read-data'], { env })).code, 0)
+})
+
+t.test('a suite that does not exist is refused by init and by settings, with the names there are', async t => {
+  const { folder, env } = await createRepository(t)
+  for (const words of [
+    ['settings', '--suite', 'rot13'],
+    ['init', join(folder, 'other'), '--suite', 'rot13'],
+  ]) {
+    const { code, stderr } = await granary([...words, '--json'], { env })
+    t.not(code, 0)
+    t.match(parseJsonLines(stderr)[0], { code: 'GRANARY_UNSUPPORTED', hint: /serpent-256-ctr-blake3/ })
+  }
+})
+
+t.test('the suites are listed with their speed on this machine', { timeout: 180_000 }, async t => {
+  const { code, text } = await granary(['suites', '--json'])
+  t.equal(code, 0)
+  const rows = parseJsonLines(text)
+  t.strictSame(
+    rows.map(({ name }) => name),
+    suites.map(({ name }) => name),
+  )
+  for (const row of rows)
+    t.match(row, { type: 'suite', v: 1, id: Number, keyBits: Number, tagBits: Number, description: /\.$/ })
+  t.ok(rows.every(row => (row['megabytesPerSecond'] as number) > 0))
+  t.strictSame(
+    rows.filter(row => row['isDefault'] === true).map(({ name }) => name),
+    ['aes-256-gcm'],
+  )
+})
+
+t.test('the bench of ciphers gives a line a cipher and block size', { timeout: 180_000 }, async t => {
+  const { code, text } = await granary(['bench', 'ciphers', 'rijndael', 'kalyna', 'sm4', '--json'])
+  t.equal(code, 0)
+  const rows = parseJsonLines(text)
+  t.match(rows, [
+    { cipher: 'aes', blockBits: 128, keyBits: 256, opensslMegabytesPerSecond: Number, chosen: 'openssl' },
+    { cipher: 'kalyna', blockBits: 128, keyBits: 128, chosen: 'wasm', suite: 'kalyna-128-ctr-blake3' },
+    { cipher: 'kalyna', blockBits: 256, keyBits: 256, chosen: 'wasm', suite: 'kalyna-256-ctr-blake3' },
+    { cipher: 'kalyna', blockBits: 512, keyBits: 512, chosen: 'wasm', suite: 'kalyna-512-ctr-blake3' },
+    { cipher: 'sm4', blockBits: 128, keyBits: 128, chosen: 'wasm' },
+  ])
+  for (const row of rows) {
+    t.match(row, { type: 'cipher', v: 1, wasmMegabytesPerSecond: Number, sealMegabytesPerSecond: Number })
+    t.ok((row['wasmMegabytesPerSecond'] as number) > 0 && (row['sealMegabytesPerSecond'] as number) > 0)
+  }
+  t.equal((await granary(['bench', 'rockets'])).code, 2)
+  t.equal((await granary(['bench', 'ciphers', 'rot13'])).code, 2)
+})
+
+t.test('every cipher of the table has a suite for each of its keys', async t => {
+  const names = new Set(suites.map(({ name }) => name))
+  for (const { name, sizes } of blockCiphers)
+    for (const { blockBits, keyBits } of sizes)
+      for (const bits of keyBits) {
+        const size = name === 'kalyna' && blockBits !== bits ? `${blockBits}-${bits}` : bits
+        t.ok(names.has(`${name}-${size}-ctr-blake3`), `${name} ${size}`)
+      }
+})

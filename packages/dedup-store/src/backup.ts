@@ -93,8 +93,7 @@ export const backup = async (
     await pool.finish()
     await nodes.finish()
     const manifest = await composeManifest(repository, { disks: records, parent, compression, options })
-    const hash = await session.commit(manifest, { signal })
-    return { ...manifest, id: session.sid, hash, signer: (await readSnapshot(context, session.sid)).signer }
+    return { ...manifest, id: session.sid, ...(await session.commit(manifest, { signal })) }
   } catch (error) {
     await Promise.all([sink.abandon(error), nodes.abandon(error)])
     throw error

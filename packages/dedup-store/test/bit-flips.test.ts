@@ -212,6 +212,23 @@ t.test('a damaged forget still means forgotten; a damaged tomb, del or pin stops
   }
 })
 
+t.test('a damaged manifest stops collection until its snapshot is forgotten', async t => {
+  const scene = await createScene()
+  t.teardown(scene.close)
+  const { context } = scene.repository
+  const { id } = (await listSnapshots(context)).at(-1) as Snapshot
+  const key = `commit/${id}`
+  await withObject(scene, key, flipped(scene.objects.get(key) as Bytes, 900), async () => {
+    t.notOk((await listSnapshots(context, { onDamaged: () => undefined })).some(snapshot => snapshot.id === id))
+    await t.rejects(collect(scene.repository), { code: 'GRANARY_AUTHENTICATION', detail: { object: key } })
+    await forgetSnapshot(context, id)
+    const waited = new AbortController()
+    // The scene has a session that lives: collection has marked when it begins to wait for it.
+    const outcome = collect(scene.repository, { signal: waited.signal, onWait: () => waited.abort() })
+    await t.rejects(outcome, { name: 'AbortError' })
+  })
+})
+
 t.test('what is gone or cut short is named, with the snapshots and ranges it touches', async t => {
   const repository = await createRepository({ chunker: 'grid:32k' })
   const { context } = repository

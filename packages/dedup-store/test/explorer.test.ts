@@ -61,6 +61,14 @@ t.test('every prefix of some of them', { timeout: LONG_MS }, async t => {
   await exploreAll(t, { seeds: [60_000, IS_LONG ? 60_300 : 60_001], isFaulty: true, prefixes: Infinity })
 })
 
+/** Worlds of chance find these by themselves; collection-protocol.test.ts shows for what schedules each step is there. */
+for (const protocol of [{ waits: false }, { fences: false }, { marksTwice: false }])
+  t.test(`chance finds what is lost without a step: ${JSON.stringify(protocol)}`, { timeout: LONG_MS }, async t => {
+    const { wrong, interleavings } = await runJob({ seeds: [0, 500], isFaulty: false, prefixes: 1, protocol })
+    t.comment(`found in interleaving ${interleavings}`)
+    t.not(wrong.length, 0)
+  })
+
 t.test(
   'power cuts: the same on local files, of which any legal part of what was not synced is left',
   { timeout: LONG_MS },

@@ -1,6 +1,8 @@
 /** What a collection would take: the first mark, and the second one that rescues. @module */
+import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { openIndex } from '../backup.ts'
+import { isDamage } from '../format/damage.ts'
 import { packOfKey } from '../format/ids.ts'
 import type { RepositoryIndex } from '../index/repository-index.ts'
 import { createBlobReader } from '../reader/blob-reader.ts'
@@ -51,13 +53,19 @@ export const planCollection = async (
   const { context } = repository
   const decided = new Set<string>()
   const snapshots = []
-  for await (const { sid, decision } of listDecisions(context, { signal })) {
+  const damaged = new Map<string, GranaryError>()
+  const onDamaged = (sid: string, error: GranaryError): void => void damaged.set(sid, error)
+  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged })) {
     decided.add(sid)
     if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot')
       snapshots.push({ sid, manifest: decision.manifest })
   }
   const forgotten = await listForgotten(context, { signal })
   const pinned = await listPinned(context, { isDryRun, signal })
+  for (const [sid, error] of damaged) {
+    if (!forgotten.has(sid) || pinned.has(sid)) throw unreadable(error)
+    decided.add(sid)
+  }
   const index = await openIndex(repository, { signal })
   const blobs = createBlobReader(context.backend, context.keys, index)
   const live = new LiveSet()
@@ -91,6 +99,16 @@ export const planCollection = async (
   return { packs, dead, halfDead, live, decided, strays, index, blobs }
 }
 
+/** A failure of the storage stays what it is; damage is passed over once its snapshot is forgotten. */
+const unreadable = (error: GranaryError): GranaryError =>
+  !isDamage(error)
+    ? error
+    : new GranaryError(error.code, `${error.message}; what it needs is unknown, so nothing is collected`, {
+        cause: error,
+        detail: error.detail,
+        hint: 'restore it from a copy of the repository, or forget that snapshot',
+      })
+
 /**
  * The second mark: from every commit absent from the first, forgotten or not. What only doomed packs hold rescues them.
  *
@@ -106,7 +124,10 @@ export const rescue = async (
   const rescued = new Set<string>()
   const forgotten = await listForgotten(context, { signal })
   const snapshots = []
-  for await (const { sid, decision } of listDecisions(context, { signal })) {
+  const onDamaged = (sid: string, error: GranaryError): void => {
+    if (!plan.decided.has(sid)) throw unreadable(error)
+  }
+  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged })) {
     if (plan.decided.has(sid) || decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
     if (forgotten.has(sid) && !protocol.marksForgotten) continue
     snapshots.push({ sid, manifest: decision.manifest })

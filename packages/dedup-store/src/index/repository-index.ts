@@ -6,6 +6,7 @@
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import type { Backend } from '../backends/backend.ts'
+import { isDamage } from '../format/damage.ts'
 import { keyOfId, packKey, sessionOfSegment } from '../format/ids.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
 import { createPackCache } from '../packs/pack-cache.ts'
@@ -199,8 +200,5 @@ export class RepositoryIndex {
     }, options)
   }
 }
-
-const isDamage = (error: unknown): boolean =>
-  isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')
 
 const isMissing = (error: unknown): error is GranaryError => isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND'

@@ -169,14 +169,17 @@ export class WriterSession implements AsyncDisposable {
     for (const { type: of, id } of await this.#publisher.publish(options)) this.#claimed[of].delete(keyOfId(id))
   }
 
-  /** Publishes what is left and commits. @returns the hash of the sealed manifest */
-  async commit(manifest: Manifest, options: AbortOptions = {}): Promise<string> {
+  /** Publishes what is left and commits. @returns the hash of the sealed manifest, and who signed it */
+  async commit(
+    manifest: Manifest,
+    options: AbortOptions = {},
+  ): Promise<{ readonly hash: string; readonly signer: string }> {
     if (this.#isDecided) throw new GranaryError('GRANARY_INVALID_ARGUMENT', `session ${this.sid} is decided`)
     await this.#publisher.publish(options)
     await this.context.backend.sync(options) // Nothing a manifest refers to may come undone after it.
-    const hash = await commit(this.context, this.sid, manifest, options)
+    const { hash, signer } = await commit(this.context, this.sid, manifest, options)
     this.#isDecided = true
-    return hash
+    return { hash, signer }
   }
 
   /**

@@ -10,6 +10,8 @@ import { pinSnapshot } from '../src/sessions/pins.ts'
 import { announceSession } from '../src/sessions/session-registry.ts'
 import { SECRET, backUp, createRepository, mixedDisk } from './store-helpers.ts'
 
+t.setTimeout(3_600_000)
+
 const KiB = 1024
 const FLIPS = process.env['GRANARY_TEST_LONG'] === undefined ? 400 : 10_000
 

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { createDataKey, suiteByName, wrapDataKey } from '@granary/transform'
+import { isDamage } from '../format/damage.ts'
 import { createSessionId, keyOfId, packKey, packOfKey } from '../format/ids.ts'
 import type { PackName } from '../format/ids.ts'
 import { readGcState } from '../gc/gc-state.ts'
@@ -144,10 +145,20 @@ export class WriterSession implements AsyncDisposable {
     const name = keyOfId(id)
     const claimed = this.#claimed[type]
     if (claimed.has(name)) return 'stored'
-    if ((await this.index.find(id, type, options)) !== undefined) return 'stored'
+    if (await this.#isStored(id, type, options)) return 'stored'
     if (claimed.has(name)) return 'stored' // Claimed by another worker while the index was read.
     claimed.add(name)
     return 'unknown'
+  }
+
+  /** A blob that is only in packs that are damaged is stored again: that heals the snapshots that need it, too. */
+  async #isStored(id: Bytes, type: PackType, options: AbortOptions): Promise<boolean> {
+    try {
+      return (await this.index.find(id, type, options)) !== undefined
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return false
+    }
   }
 
   /** Where a blob of an earlier session is: for copies out of half-dead packs. */

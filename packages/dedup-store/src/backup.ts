@@ -98,8 +98,7 @@ export const backup = async (
     await pool.finish()
     await nodes.finish()
     const manifest = await composeManifest(repository, { disks: records, parent, compression, options })
-    const hash = await session.commit(manifest, { signal })
-    return { ...manifest, id: session.sid, hash, signer: (await readSnapshot(context, session.sid)).signer }
+    return { ...manifest, id: session.sid, ...(await session.commit(manifest, { signal })) }
   } catch (error) {
     await Promise.all([sink.abandon(error), nodes.abandon(error)])
     throw error
@@ -115,7 +114,7 @@ const checkNames = (disks: readonly DiskInput[]): void => {
     'expected at least one disk, each with a name of its own without "/"',
     {
       detail: { names: [...names].join(', ') },
-      hint: 'give disks of equal file names apart, or name them: NAME=PATH',
+      hint: 'give every disk a name of its own',
     },
   )
 }
@@ -198,7 +197,7 @@ export const openDisk = async (
   const pin = await pinSnapshot(context, snapshotId, { signal })
   try {
     const record = chooseDisk(pin.snapshot, options.disk)
-    const index = await openIndex(repository, { signal, survivesDamage: true })
+    const index = await openIndex(repository, { signal, onDamage: 'search' })
     const blobs = createBlobReader(context.backend, context.keys, index)
     const close = async (): Promise<void> => await pin[Symbol.asyncDispose]()
     return new StoredDisk(mapRootOf(record), { blobs, chunkIdKey: context.keys.chunkId, close }, options)
@@ -211,7 +210,7 @@ export const openDisk = async (
 /** The index as readers see it: packs under an undecided tomb still count, deleted ones don't. */
 export const openIndex = async (
   { context }: Repository,
-  { survivesDamage = false, ...options }: AbortOptions & Pick<RepositoryIndexOptions, 'survivesDamage'> = {},
+  { onDamage = 'fail', ...options }: AbortOptions & Pick<RepositoryIndexOptions, 'onDamage'> = {},
 ): Promise<RepositoryIndex> => {
   const { deleted } = await readGcState(context, options)
   return await RepositoryIndex.load(
@@ -220,7 +219,7 @@ export const openIndex = async (
     {
       isExcluded: key => deleted.has(key),
       isCommitted: async sid => (await readDecision(context, sid))?.kind === 'manifest',
-      survivesDamage,
+      onDamage,
       ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
     },
     options,

@@ -8,7 +8,9 @@ import { mergeIndex } from '../src/index/merge-index.ts'
 import { fence } from '../src/sessions/decisions.ts'
 import { pinSnapshot } from '../src/sessions/pins.ts'
 import { announceSession } from '../src/sessions/session-registry.ts'
-import { SECRET, backUp, createRepository, mixedDisk } from './store-helpers.ts'
+import { SECRET, backUp, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
+
+t.setTimeout(3_600_000)
 
 const KiB = 1024
 const FLIPS = process.env['GRANARY_TEST_LONG'] === undefined ? 400 : 10_000
@@ -210,6 +212,36 @@ t.test('a damaged forget still means forgotten; a damaged tomb, del or pin stops
     )
     t.match(failure, { code: 'GRANARY_CORRUPT', detail: { object: key } }, kind)
   }
+})
+
+t.test('a damaged manifest stops collection until its snapshot is forgotten', async t => {
+  const scene = await createScene()
+  t.teardown(scene.close)
+  const { context } = scene.repository
+  const { id } = (await listSnapshots(context)).at(-1) as Snapshot
+  const key = `commit/${id}`
+  await withObject(scene, key, flipped(scene.objects.get(key) as Bytes, 900), async () => {
+    t.notOk((await listSnapshots(context, { onDamaged: () => undefined })).some(snapshot => snapshot.id === id))
+    await t.rejects(collect(scene.repository), { code: 'GRANARY_AUTHENTICATION', detail: { object: key } })
+    await forgetSnapshot(context, id)
+    const waited = new AbortController()
+    // The scene has a session that lives: collection has marked when it begins to wait for it.
+    const outcome = collect(scene.repository, { signal: waited.signal, onWait: () => waited.abort() })
+    await t.rejects(outcome, { name: 'AbortError' })
+  })
+})
+
+t.test('a backup of what is in a damaged pack stores it again, which heals older snapshots', async t => {
+  const repository = await createRepository({ chunker: 'grid:32k' })
+  const { backend } = repository.context
+  const content = mixedDisk(400 * KiB, 6)
+  const old = await backUp(repository, content)
+  const packs = [...(await gatherObjects(backend)).entries()].filter(([key]) => key.startsWith('packs/'))
+  for (const [key, bytes] of packs) await backend.put(key, flipped(bytes, (bytes.length - 30) * 8))
+  await t.rejects(readStored(repository, old.id), { code: 'GRANARY_AUTHENTICATION' })
+  const again = await backUp(repository, content, { parent: 'none' })
+  t.equal(again.disks[0]?.stats.newChunks, old.disks[0]?.stats.newChunks)
+  for (const { id } of [old, again]) t.ok(isEqual(await readStored(repository, id), content))
 })
 
 t.test('what is gone or cut short is named, with the snapshots and ranges it touches', async t => {

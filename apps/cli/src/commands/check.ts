@@ -35,7 +35,7 @@ export const check: Command = {
       `${report.damages.length} damaged, ${touchedSnapshots(report)} snapshots touched`,
       {
         detail: { damages: report.damages.length, touched: report.touched.length },
-        hint: 'all other snapshots and ranges can be restored; the next full backup of a touched machine stores again what is missing',
+        hint: 'all other snapshots and ranges can be restored; move damaged packs out of the repository, and the next backup stores again what it can of them: docs/operations.md',
       },
     )
   },

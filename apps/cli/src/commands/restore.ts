@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GranaryError, formatBytes, formatDuration } from '@granary/core'
+import { GranaryError, formatBytes, formatDuration, fromSystemError } from '@granary/core'
 import type { CopyCounts } from '@granary/core'
 import { openDisk, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, Snapshot } from '@granary/dedup-store'
@@ -79,7 +79,11 @@ const placeDisks = async (
       },
     )
   }
-  await mkdir(target, { recursive: true })
+  try {
+    await mkdir(target, { recursive: true })
+  } catch (error) {
+    throw fromSystemError(error, `making the folder ${target}`)
+  }
   return disks.map(disk => ({ disk, path: `raw:${join(target, `${disk}.raw`)}` }))
 }
 

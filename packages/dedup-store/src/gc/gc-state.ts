@@ -6,6 +6,7 @@
  */
 import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
+import { isDamage } from '../format/damage.ts'
 import { openJson } from '../format/sealed-object.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import { getOptional } from '../sessions/decisions.ts'
@@ -90,6 +91,7 @@ const readPart = async <Part>(
   try {
     return openJson<Part>(keys, part, key, bytes)
   } catch (error) {
+    if (!isDamage(error)) throw error
     throw new GranaryError(
       'GRANARY_CORRUPT',
       `${key} can't be read: what collection decided is unknown, so nothing is collected`,

@@ -1,11 +1,15 @@
 /** What a collection would take: the first mark, and the second one that rescues. @module */
+import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { openIndex } from '../backup.ts'
+import { isDamage } from '../format/damage.ts'
 import { packOfKey } from '../format/ids.ts'
 import type { RepositoryIndex } from '../index/repository-index.ts'
 import { createBlobReader } from '../reader/blob-reader.ts'
 import type { BlobReader } from '../reader/blob-reader.ts'
 import type { Repository } from '../repository.ts'
+import type { RepositoryContext } from '../sessions/context.ts'
+import type { SnapshotManifest } from '../sessions/manifest.ts'
 import { listPinned } from '../sessions/pins.ts'
 import { listDecisions, listForgotten } from '../sessions/snapshots.ts'
 import { readGcState } from './gc-state.ts'
@@ -34,35 +38,27 @@ export interface CollectionPlan {
   readonly blobs: BlobReader
 }
 
+interface PlanOptions extends AbortOptions {
+  readonly repackBelow: number
+  /** Removes no pins of dead readers. @default false */
+  readonly isDryRun?: boolean
+}
+
 /**
- * Marks from all snapshots and readers, then looks which packs are left. Decisions are listed before forgets, forgets before
- * pins and those before packs: what appears meanwhile is only ever kept too long.
+ * Marks from all snapshots and readers, then looks which packs are left: what appears meanwhile is only ever kept too long.
  *
  * @throws GranaryError `GRANARY_CORRUPT` when something live is missing
  */
 export const planCollection = async (
   repository: Repository,
-  {
-    repackBelow,
-    isDryRun = false,
-    signal,
-  }: AbortOptions & { readonly repackBelow: number; readonly isDryRun?: boolean },
+  { repackBelow, isDryRun = false, signal }: PlanOptions,
 ): Promise<CollectionPlan> => {
   const { context } = repository
-  const decided = new Set<string>()
-  const snapshots = []
-  for await (const { sid, decision } of listDecisions(context, { signal })) {
-    decided.add(sid)
-    if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot')
-      snapshots.push({ sid, manifest: decision.manifest })
-  }
-  const forgotten = await listForgotten(context, { signal })
-  const pinned = await listPinned(context, { isDryRun, signal })
+  const { decided, snapshots } = await listRoots(context, { isDryRun, signal })
   const index = await openIndex(repository, { signal })
   const blobs = createBlobReader(context.backend, context.keys, index)
   const live = new LiveSet()
   for (const { sid, manifest } of snapshots) {
-    if (forgotten.has(sid) && !pinned.has(sid)) continue
     await markSnapshot(
       { index, blobs },
       sid,
@@ -92,6 +88,43 @@ export const planCollection = async (
 }
 
 /**
+ * Every decided session, and of those the snapshots that are not forgotten or that a reader holds. Decisions are listed before
+ * forgets, and forgets before pins: a reader puts its pin before it looks whether its snapshot was forgotten.
+ */
+const listRoots = async (
+  context: RepositoryContext,
+  { isDryRun, signal }: AbortOptions & { readonly isDryRun: boolean },
+): Promise<{ decided: ReadonlySet<string>; snapshots: readonly { sid: string; manifest: SnapshotManifest }[] }> => {
+  const decided = new Set<string>()
+  const snapshots: { sid: string; manifest: SnapshotManifest }[] = []
+  const damaged = new Map<string, GranaryError>()
+  const onDamaged = (sid: string, error: GranaryError): void => void damaged.set(sid, error)
+  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged })) {
+    decided.add(sid)
+    if (decision.kind === 'manifest' && decision.manifest.kind === 'snapshot')
+      snapshots.push({ sid, manifest: decision.manifest })
+  }
+  const forgotten = await listForgotten(context, { signal })
+  const pinned = await listPinned(context, { isDryRun, signal })
+  const isRoot = (sid: string): boolean => !forgotten.has(sid) || pinned.has(sid)
+  for (const [sid, error] of damaged) {
+    if (isRoot(sid)) throw unreadable(error)
+    decided.add(sid)
+  }
+  return { decided, snapshots: snapshots.filter(({ sid }) => isRoot(sid)) }
+}
+
+/** A failure of the storage stays what it is; damage is passed over once its snapshot is forgotten. */
+const unreadable = (error: GranaryError): GranaryError =>
+  !isDamage(error)
+    ? error
+    : new GranaryError(error.code, `${error.message}; what it needs is unknown, so nothing is collected`, {
+        cause: error,
+        detail: error.detail,
+        hint: 'restore it from a copy of the repository, or forget that snapshot',
+      })
+
+/**
  * The second mark: from every commit absent from the first, forgotten or not. What only doomed packs hold rescues them.
  *
  * @returns the packs that must stay
@@ -106,7 +139,10 @@ export const rescue = async (
   const rescued = new Set<string>()
   const forgotten = await listForgotten(context, { signal })
   const snapshots = []
-  for await (const { sid, decision } of listDecisions(context, { signal })) {
+  const onDamaged = (sid: string, error: GranaryError): void => {
+    if (!plan.decided.has(sid)) throw unreadable(error)
+  }
+  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged })) {
     if (plan.decided.has(sid) || decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
     if (forgotten.has(sid) && !protocol.marksForgotten) continue
     snapshots.push({ sid, manifest: decision.manifest })

@@ -44,13 +44,7 @@ export const mergeIndex = async (
     { signal },
   )
   for (const { key } of segments) await context.backend.delete(key, { signal })
-  for await (const { key } of context.backend.list('index/', { signal })) {
-    const sid = sessionOfSegment(key)
-    if (sid === undefined || segments.some(segment => segment.key === key)) continue
-    const decision = await readDecision(context, sid, { signal })
-    if (decision?.kind === 'fence' && !(await isStillNeeded(session, key)))
-      await context.backend.delete(key, { signal })
-  }
+  await deleteVoidMerges(context, session, signal)
 }
 
 const countSegments = async ({ backend }: Repository['context'], signal: AbortSignal | undefined): Promise<number> => {
@@ -60,7 +54,20 @@ const countSegments = async ({ backend }: Repository['context'], signal: AbortSi
 }
 
 /** A fenced session's ordinary segments may name packs that others took over; its merges count for nothing. */
-const isStillNeeded = async (session: WriterSession, key: string): Promise<boolean> => {
-  await session.index.reload()
-  return session.index.segments.some(segment => segment.key === key)
+const deleteVoidMerges = async (
+  context: Repository['context'],
+  { index }: WriterSession,
+  signal: AbortSignal | undefined,
+): Promise<void> => {
+  const listed: { key: string; sid: string }[] = []
+  for await (const { key } of context.backend.list('index/', { signal })) {
+    const sid = sessionOfSegment(key)
+    if (sid !== undefined) listed.push({ key, sid })
+  }
+  await index.reload({ signal }) // Every ordinary segment that was listed is in it now, or gone.
+  const counting = new Set(index.segments.map(segment => segment.key))
+  for (const { key, sid } of listed) {
+    if (counting.has(key)) continue
+    if ((await readDecision(context, sid, { signal }))?.kind === 'fence') await context.backend.delete(key, { signal })
+  }
 }

@@ -6,6 +6,7 @@
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import type { Backend, ObjectInfo } from '../backends/backend.ts'
+import { isDamage } from '../format/damage.ts'
 import { keyOfId, packKey, sessionOfSegment } from '../format/ids.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
 import { createPackCache } from '../packs/pack-cache.ts'
@@ -29,10 +30,10 @@ export interface RepositoryIndexOptions {
   /** Bytes of index pages kept in memory. @default 64 MiB */
   readonly cacheBytes?: number
   /**
-   * Passes over damaged and missing segments, and looks for what they named in the packs themselves. For readers only:
-   * a writer that doesn't find a blob stores it again, and collection must know of every damage. @default false
+   * What a damaged segment means. Collection must know of every damage; a writer skips it, since what it doesn't find it
+   * stores again; a reader also looks for what it named in the packs themselves. @default 'fail'
    */
-  readonly survivesDamage?: boolean
+  readonly onDamage?: 'fail' | 'skip' | 'search'
 }
 
 /** Packs looked into before the index is asked: neighbours in a pack are neighbours on disk. */
@@ -77,6 +78,10 @@ export class RepositoryIndex {
     const index = new RepositoryIndex(this.#place, this.packs, { ...this.#options, isExcluded })
     index.#segments = this.#segments
     return index
+  }
+
+  get #skipsDamage(): boolean {
+    return this.#options.onDamage === 'skip' || this.#options.onDamage === 'search'
   }
 
   get segments(): readonly SegmentReader[] {
@@ -140,7 +145,7 @@ export class RepositoryIndex {
     try {
       return await SegmentReader.open(this.#place, info, { signal })
     } catch (error) {
-      if (this.#options.survivesDamage === true && isDamage(error)) return undefined
+      if (this.#skipsDamage && isDamage(error)) return undefined
       throw error
     }
   }
@@ -153,7 +158,7 @@ export class RepositoryIndex {
       if (ordinal !== undefined) return { pack, ordinal }
     }
     for await (const found of this.findAll(id, type, options)) return found
-    return this.#options.survivesDamage === true ? await this.#search(id, type, options) : undefined
+    return this.#options.onDamage === 'search' ? await this.#search(id, type, options) : undefined
   }
 
   /** Asks the packs themselves, those first that no segment names. Slow, and the last resort. */
@@ -161,10 +166,7 @@ export class RepositoryIndex {
     await this.reload(options) // More often than not it was moved, and all is well.
     for await (const found of this.findAll(id, type, options)) return found
     const name = keyOfId(id)
-    const named = await this.namedPacks(options).catch((error: unknown) => {
-      if (isDamage(error)) return new Set<string>()
-      throw error
-    })
+    const named = await this.namedPacks(options)
     const keys: string[] = []
     for await (const { key } of this.#place.backend.list('packs/', options))
       if (!this.#options.isExcluded(key)) keys.push(key)
@@ -231,7 +233,7 @@ export class RepositoryIndex {
     try {
       return await segment.lookup(id, options)
     } catch (error) {
-      if (this.#options.survivesDamage === true && isDamage(error)) return []
+      if (this.#skipsDamage && isDamage(error)) return []
       throw error
     }
   }
@@ -247,14 +249,16 @@ export class RepositoryIndex {
     return await this.#onSegments(async () => {
       const names = new Set<string>()
       for (const segment of this.#segments) {
-        for (let row = 0; row < segment.directory.packs; row++) names.add(packKey(await segment.packRow(row, options)))
+        try {
+          for (let row = 0; row < segment.directory.packs; row++)
+            names.add(packKey(await segment.packRow(row, options)))
+        } catch (error) {
+          if (!this.#skipsDamage || !isDamage(error)) throw error
+        }
       }
       return names
     }, options)
   }
 }
-
-const isDamage = (error: unknown): boolean =>
-  isGranaryError(error) && (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION')
 
 const isMissing = (error: unknown): error is GranaryError => isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND'

@@ -14,7 +14,7 @@ export interface NodeStore {
   /** Ends the open pack. */
   finish(): Promise<void>
   abandon(reason: unknown): Promise<void>
-  /** Bytes of nodes that were new, in their pack. */
+  /** Bytes that new nodes take in their packs. */
   readonly storedBytes: number
 }
 
@@ -25,17 +25,18 @@ export const createNodeStore = (session: WriterSession, options: AbortOptions = 
   const buffers = [new Uint8Array(BUFFER_BYTES), new Uint8Array(BUFFER_BYTES)] as const
   const output = new PackOutput(session.sealOf('mapPack'), buffers, piece => sink.emit(0, piece))
   let last: Promise<unknown> = Promise.resolve()
+  let addedBytes = 0
   const add = async (plain: Bytes): Promise<Bytes> => {
     const id = hasher.digest(plain)
     if ((await session.claim(id, 'mapPack', options)) === 'unknown') {
       const packed = compressor.compress(plain)
-      await output.add({ id, bytes: packed.bytes, plainLength: plain.length, compression: packed.id })
+      addedBytes += await output.add({ id, bytes: packed.bytes, plainLength: plain.length, compression: packed.id })
     }
     return id
   }
   return {
     get storedBytes() {
-      return sink.storedBytes
+      return addedBytes
     },
     async store(plain) {
       const turn = last.then(async () => await add(plain))

@@ -72,7 +72,7 @@ const ATTEMPTS = 3
 /**
  * Commits a session: all it refers to must be durable before.
  *
- * @returns the hash of the sealed manifest
+ * @returns the hash of the sealed manifest, and who signed it
  * @throws GranaryError `GRANARY_FENCED` when somebody fenced the session
  */
 export const commit = async (
@@ -80,7 +80,7 @@ export const commit = async (
   sid: string,
   manifest: Manifest,
   options: AbortOptions = {},
-): Promise<string> => {
+): Promise<{ readonly hash: string; readonly signer: string }> => {
   const key = commitKey(sid)
   const body = sealSigned(context.keys, 'manifest', key, manifest)
   for (let attempt = 1; ; attempt++) {
@@ -94,7 +94,7 @@ export const commit = async (
       throw failure ?? error
     })
     if (decision?.kind === 'fence') throw fenced(sid)
-    if (decision?.kind === 'manifest' && decision.manifest.nonce === manifest.nonce) return decision.hash
+    if (decision?.kind === 'manifest' && decision.manifest.nonce === manifest.nonce) return decision
     if (decision !== undefined)
       throw new GranaryError('GRANARY_EXISTS', `session ${sid} was committed by somebody else`)
     if (attempt === ATTEMPTS || options.signal?.aborted === true) throw failure

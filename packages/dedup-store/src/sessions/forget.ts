@@ -1,10 +1,24 @@
 /** Forgetting: a signed mark beside the commit. Space comes back when collection runs. @module */
 import { hostname } from 'node:os'
 import type { AbortOptions } from '@granary/core'
+import { blake3 } from '@granary/transform'
+import { isDamage } from '../format/damage.ts'
+import { hexOfId } from '../format/ids.ts'
+import { commitKey } from './decisions.ts'
 import { sealSigned } from './manifest.ts'
 import { putHeld } from './put-held.ts'
 import type { RepositoryContext } from './context.ts'
 import { forgetKey, readSnapshot } from './snapshots.ts'
+
+/** A snapshot whose manifest is damaged can be forgotten, too: nothing else would let collection go on. */
+const hashOf = async (context: RepositoryContext, sid: string, options: AbortOptions): Promise<string> => {
+  try {
+    return (await readSnapshot(context, sid, options)).hash
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return hexOfId(blake3(await context.backend.get(commitKey(sid), options)))
+  }
+}
 
 /**
  * Marks a snapshot as forgotten. The mark keeps the hash of its manifest, so that a signed forget can be told from a removal.
@@ -16,7 +30,7 @@ export const forgetSnapshot = async (
   sid: string,
   options: AbortOptions = {},
 ): Promise<void> => {
-  const { hash } = await readSnapshot(context, sid, options)
+  const hash = await hashOf(context, sid, options)
   const key = forgetKey(sid)
   const mark = { sid, hash, timeMs: context.clock.now(), host: hostname() }
   const body = sealSigned(context.keys, 'forget', key, mark)

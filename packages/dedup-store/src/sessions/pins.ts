@@ -1,7 +1,8 @@
 /** Pins: readers (restore, serve) keep the packs of what they read from being collected, forgotten or not, until they end. @module */
 import { hostname } from 'node:os'
-import { GranaryError } from '@granary/core'
+import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
+import { isDamage } from '../format/damage.ts'
 import { createSessionId } from '../format/ids.ts'
 import { openJson } from '../format/sealed-object.ts'
 import type { RepositoryContext } from './context.ts'
@@ -77,12 +78,11 @@ export const listPinned = async (
 
 /** What a pin holds; undefined when its reader ended meanwhile. */
 const readPin = async (context: RepositoryContext, key: string, options: AbortOptions): Promise<string | undefined> => {
-  const info = await context.backend.stat(key, options)
-  if (info === undefined) return undefined
   try {
     return openJson<PinRecord>(context.keys, 'pin', key, await context.backend.get(key, options)).sid
   } catch (error) {
-    if ((await context.backend.stat(key, options)) === undefined) return undefined
+    if (isGranaryError(error) && error.code === 'GRANARY_NOT_FOUND') return undefined
+    if (!isDamage(error)) throw error
     throw new GranaryError(
       'GRANARY_CORRUPT',
       `${key}: a reader holds something that can't be read, so nothing is collected`,

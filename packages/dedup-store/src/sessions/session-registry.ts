@@ -8,7 +8,7 @@ import { getOptional } from './decisions.ts'
 import { isAlive, startHeartbeat } from './heartbeat.ts'
 import type { Heartbeat } from './heartbeat.ts'
 
-export const sessionKey = (sid: string): string => `sessions/${sid}`
+const sessionKey = (sid: string): string => `sessions/${sid}`
 const heartbeatKey = (sid: string): string => `sessions/${sid}.hb`
 
 interface SessionRecord {

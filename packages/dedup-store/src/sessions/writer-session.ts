@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { createDataKey, suiteByName, wrapDataKey } from '@granary/transform'
+import { isDamage } from '../format/damage.ts'
 import { createSessionId, keyOfId, packKey, packOfKey } from '../format/ids.ts'
 import type { PackName } from '../format/ids.ts'
 import { readGcState } from '../gc/gc-state.ts'
@@ -82,6 +83,7 @@ export class WriterSession implements AsyncDisposable {
         context.keys,
         {
           isExcluded: key => excludedForWriters.has(key),
+          onDamage: 'skip',
           isCommitted: async committed => (await readDecision(context, committed))?.kind === 'manifest',
           ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
         },
@@ -144,10 +146,20 @@ export class WriterSession implements AsyncDisposable {
     const name = keyOfId(id)
     const claimed = this.#claimed[type]
     if (claimed.has(name)) return 'stored'
-    if ((await this.index.find(id, type, options)) !== undefined) return 'stored'
+    if (await this.#isStored(id, type, options)) return 'stored'
     if (claimed.has(name)) return 'stored' // Claimed by another worker while the index was read.
     claimed.add(name)
     return 'unknown'
+  }
+
+  /** A blob that is only in packs that are damaged is stored again: that heals the snapshots that need it, too. */
+  async #isStored(id: Bytes, type: PackType, options: AbortOptions): Promise<boolean> {
+    try {
+      return (await this.index.find(id, type, options)) !== undefined
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      return false
+    }
   }
 
   /** Where a blob of an earlier session is: for copies out of half-dead packs. */
@@ -169,14 +181,17 @@ export class WriterSession implements AsyncDisposable {
     for (const { type: of, id } of await this.#publisher.publish(options)) this.#claimed[of].delete(keyOfId(id))
   }
 
-  /** Publishes what is left and commits. @returns the hash of the sealed manifest */
-  async commit(manifest: Manifest, options: AbortOptions = {}): Promise<string> {
+  /** Publishes what is left and commits. @returns the hash of the sealed manifest, and who signed it */
+  async commit(
+    manifest: Manifest,
+    options: AbortOptions = {},
+  ): Promise<{ readonly hash: string; readonly signer: string }> {
     if (this.#isDecided) throw new GranaryError('GRANARY_INVALID_ARGUMENT', `session ${this.sid} is decided`)
     await this.#publisher.publish(options)
     await this.context.backend.sync(options) // Nothing a manifest refers to may come undone after it.
-    const hash = await commit(this.context, this.sid, manifest, options)
+    const { hash, signer } = await commit(this.context, this.sid, manifest, options)
     this.#isDecided = true
-    return hash
+    return { hash, signer }
   }
 
   /**

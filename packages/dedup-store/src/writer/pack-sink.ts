@@ -13,18 +13,12 @@ export interface PackSink {
   emit(lane: number, piece: PackPiece): Promise<void>
   /** Gives up the open packs: nothing of them stays. */
   abandon(reason: unknown): Promise<void>
-  /** Bytes sent to the storage. */
-  readonly storedBytes: number
 }
 
 export const createPackSink = (session: WriterSession, type: PackType, options: AbortOptions = {}): PackSink => {
   const open = new Map<number, { name: PackName; stream: PackStream }>()
-  let storedBytes = 0
   let givenUp: { readonly reason: unknown } | undefined
   return {
-    get storedBytes() {
-      return storedBytes
-    },
     async emit(lane, { bytes, end }) {
       if (givenUp !== undefined) throw givenUp.reason // A piece that comes late must not open a pack that nobody ends.
       let pack = open.get(lane)
@@ -34,7 +28,6 @@ export const createPackSink = (session: WriterSession, type: PackType, options: 
         open.set(lane, pack)
       }
       await pack.stream.write(bytes)
-      storedBytes += bytes.length
       if (end === undefined) return
       await pack.stream.end()
       open.delete(lane)

@@ -1,0 +1,8 @@
+/** Tells damaged objects from storages that fail: what is damaged stays so, and may be passed over; a failure says nothing. @module */
+import { isGranaryError } from '@granary/core'
+import type { GranaryError } from '@granary/core'
+
+/** True when an object was read and is not what it must be. */
+export const isDamage = (error: unknown): error is GranaryError =>
+  isGranaryError(error) &&
+  (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION' || error.code === 'GRANARY_UNSUPPORTED')

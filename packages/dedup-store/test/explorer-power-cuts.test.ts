@@ -1,0 +1,22 @@
+/** The explorer on local files that lose power, and with single steps of collection left out. */
+import t from 'tap'
+import { IS_LONG, LONG_MS, exploreAll, runJob } from './explorer/run-jobs.ts'
+
+t.setTimeout(LONG_MS)
+
+/** Worlds of chance find these by themselves; collection-protocol.test.ts shows for what schedules each step is there. */
+for (const protocol of [{ waits: false }, { fences: false }, { marksTwice: false }])
+  t.test(`chance finds what is lost without a step: ${JSON.stringify(protocol)}`, { timeout: LONG_MS }, async t => {
+    const { wrong, interleavings } = await runJob({ seeds: [0, 500], isFaulty: false, prefixes: 1, protocol })
+    t.comment(`found in interleaving ${interleavings}`)
+    t.not(wrong.length, 0)
+  })
+
+t.test(
+  'power cuts: the same on local files, of which any legal part of what was not synced is left',
+  { timeout: LONG_MS },
+  async t => {
+    await exploreAll(t, { seeds: [70_000, IS_LONG ? 70_400 : 70_006], isFaulty: false, prefixes: 25, outcomes: 1 })
+    if (IS_LONG) await exploreAll(t, { seeds: [80_000, 80_020], isFaulty: false, prefixes: Infinity, outcomes: 6 })
+  },
+)

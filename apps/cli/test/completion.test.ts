@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { granary, scratchFolder } from './in-process.ts'
@@ -14,7 +14,10 @@ const bashOffers = (script: string, words: readonly string[]): string[] => {
 COMP_WORDS=(${words.map(word => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
 _granary || true
 printf '%s\\n' "\${COMPREPLY[@]}"`
-  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', program], { encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', program], {
+    encoding: 'utf8',
+    cwd: dirname(script), // Files are offered, too.
+  })
   if (status !== 0 || stderr !== '') throw new Error(`bash ${status}: ${stderr}`)
   return stdout.split('\n').filter(word => word !== '')
 }

@@ -44,11 +44,14 @@ const SIGNAL_NUMBERS: Partial<Record<NodeJS.Signals, number>> = {
 /** Where the command line is, for tests that let a shell start it. */
 export const granaryPath = (): string => projectPath('apps', 'cli', 'bin', 'granary.js')
 
+/** What must not reach the command line: settings of its own, and the hooks of the test runner. */
+const NOT_INHERITED = /^(GRANARY_|NODE_OPTIONS$|TAP|_TAPJS)/
+
 /** The test's environment without settings of Granary's own. */
 export const cleanEnvironment = (added: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   ...Object.fromEntries(
     Object.entries(process.env).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined && !/^GRANARY_/.test(entry[0]),
+      (entry): entry is [string, string] => entry[1] !== undefined && !NOT_INHERITED.test(entry[0]),
     ),
   ),
   ...added,
@@ -58,9 +61,11 @@ export const cleanEnvironment = (added: Readonly<Record<string, string>> = {}): 
 export const startGranary = (parameters: readonly string[], options: GranaryOptions = {}): GranaryProcess => {
   const { env, cwd, input, output, userId } = options
   const stdio: StdioOptions = [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe']
-  const child = spawn(process.execPath, [granaryPath(), ...parameters], {
+  // Test runners hook themselves into what is spawned: `env` takes that off again, and becomes the program.
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, granaryPath(), ...parameters], {
     stdio,
-    env: cleanEnvironment(env),
+    // Another user may not write where coverage is gathered.
+    env: cleanEnvironment(userId === undefined ? env : { ...env, NODE_V8_COVERAGE: '' }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(userId === undefined ? {} : { uid: userId, gid: userId }),
   })

@@ -4,7 +4,7 @@ import type { Command } from '../command.ts'
 import { formatTable } from '../terminal/table.ts'
 
 /** CPU time for each cipher, seconds. */
-const SECONDS = 0.4
+const SECONDS = 0.8
 
 export const benchCiphers: Command['run'] = async ({ arguments: given, terminal, signal }) => {
   const names = (given[1] ?? []) as readonly string[]

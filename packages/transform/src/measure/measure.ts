@@ -51,7 +51,7 @@ const cpuSeconds = (): number => {
 /** Something to measure, and how many bytes it does. */
 interface Candidate {
   readonly bytes: number
-  run(): void
+  readonly run: () => void
 }
 
 /** The best MB per CPU second of each candidate, who take turns. */

@@ -19,7 +19,8 @@ export const backup: Command = {
   arguments: [
     {
       name: '<DISK...>',
-      description: 'raw:PATH, qcow2:PATH, granary:ID/DISK, -, or a path ending in .raw, .img, .qcow2',
+      description:
+        'raw:PATH, qcow2:PATH, granary:ID/DISK, nbd://HOST/EXPORT, -, or a path ending in .raw, .img, .qcow2',
     },
   ],
   options: [

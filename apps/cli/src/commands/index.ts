@@ -13,6 +13,7 @@ import { init } from './init.ts'
 import { keyCommands } from './key.ts'
 import { map } from './map.ts'
 import { restore } from './restore.ts'
+import { serve } from './serve.ts'
 import { show } from './show.ts'
 import { snapshots } from './snapshots.ts'
 
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   gc,
   check,
   copy,
+  serve,
   map,
   info,
   ...keyCommands,

@@ -1,6 +1,7 @@
 import { formatBytes, formatDuration } from '@granary/core'
 import { isGiven, listOption, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
+import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { openSource } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
@@ -14,16 +15,7 @@ export const copy: Command = {
     { name: '<DISK>', description: 'what to read, as for backup' },
     { name: '<TARGET>', description: 'raw:FILE, qcow2:FILE, a device, an NBD URI, or -' },
   ],
-  options: [
-    ...TARGET_OPTIONS,
-    {
-      flags: '--allow-backing <DIR>',
-      description: 'folder whose files a qcow2 image may name',
-      values: 'file',
-      isRepeated: true,
-    },
-    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
-  ],
+  options: [...TARGET_OPTIONS, ...BACKING_OPTIONS],
   examples: [
     'granary copy web.qcow2 web.raw',
     'granary copy nbd://host/vda qcow2:vda.qcow2 --compression zstd',

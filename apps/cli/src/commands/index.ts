@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { backup } from './backup.ts'
 import { bench } from './bench.ts'
 import { check } from './check.ts'
+import { commit } from './commit.ts'
 import { completion } from './completion.ts'
 import { copy } from './copy.ts'
 import { diff } from './diff.ts'
@@ -12,6 +13,9 @@ import { info } from './info.ts'
 import { init } from './init.ts'
 import { keyCommands } from './key.ts'
 import { map } from './map.ts'
+import { measure } from './measure.ts'
+import { rebase } from './rebase.ts'
+import { resize } from './resize.ts'
 import { restore } from './restore.ts'
 import { serve } from './serve.ts'
 import { show } from './show.ts'
@@ -31,6 +35,10 @@ export const commands: readonly Command[] = [
   serve,
   map,
   info,
+  measure,
+  resize,
+  rebase,
+  commit,
   ...keyCommands,
   bench,
   completion,

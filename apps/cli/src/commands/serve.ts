@@ -4,6 +4,7 @@ import { readNbdCertificates, serveNbd } from '@granary/nbd'
 import type { NbdExport, NbdServer, NbdServerTls, ParsedListenAddress } from '@granary/nbd'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
+import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import { parseListenOption } from '../serving/listen-option.ts'
 import { openExports } from '../serving/open-exports.ts'
@@ -39,13 +40,7 @@ export const serve: Command = {
       isRepeated: true,
     },
     { flags: '--bitmap <NAME>', description: 'show this dirty bitmap of the disks as qemu:dirty-bitmap:NAME' },
-    {
-      flags: '--allow-backing <DIR>',
-      description: 'folder whose files a qcow2 image may name',
-      values: 'file',
-      isRepeated: true,
-    },
-    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
+    ...BACKING_OPTIONS,
   ],
   examples: [
     'granary serve granary:latest/web --listen nbd+unix:///run/web.sock --writable --overlay /vm/web-rescue.qcow2',

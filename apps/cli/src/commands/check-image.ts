@@ -33,9 +33,9 @@ export const checkImage = async (invocation: Invocation, path: string): Promise<
 
 const say = ({ terminal }: Invocation, path: string, report: Qcow2CheckReport): void => {
   const { problems, ...counts } = report
-  for (const { kind, message, ...place } of problems) {
-    terminal.emit({ type: 'problem', v: 1, kind, message, ...place })
-    terminal.say(`${kind}  ${message}${place.offset === undefined ? '' : ` at ${place.offset}`}`)
+  for (const { kind, message, offset } of problems) {
+    terminal.emit({ type: 'problem', v: 1, kind, message, offset })
+    terminal.say(`${kind}  ${message} at ${offset}`)
   }
   terminal.emit({ type: 'imageCheck', v: 1, path, ...counts })
   terminal.say(`${path}: ${report.corruptions} errors, ${report.leaks} leaks`)

@@ -5,7 +5,15 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createInterface } from 'node:readline'
-import { cleanEnvironment, granaryPath, parseJsonLines, runGranary, seededBytes, startGranary } from '@granary/testing'
+import {
+  cleanEnvironment,
+  granaryPath,
+  parseJsonLines,
+  runGranary,
+  seededBytes,
+  sharedPath,
+  startGranary,
+} from '@granary/testing'
 import type { GranaryProcess } from '@granary/testing'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -13,6 +21,7 @@ import { createRepository, granary, scratchFolder } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
 const MIB = 1024 * 1024
+const makePki = sharedPath('guest-vm', 'make-pki.sh')
 
 interface Listening {
   readonly uri: string
@@ -193,6 +202,32 @@ t.test('several disks are served by their names; a bitmap shows', { skip: whyNo(
   t.match(exports[0]?.contexts, ['base:allocation', 'qemu:dirty-bitmap:b0'])
   t.equal((await server.end()).code, 0)
 })
+
+t.test(
+  'with certificates only clients that have one get in',
+  { skip: makePki === undefined ? 'needs ../shared/guest-vm' : whyNo('certtool', 'psktool', 'nbdinfo', 'nbdcopy') },
+  async t => {
+    const { folder, bytes, env } = await storeDisk(t)
+    const pki = join(folder, 'pki')
+    await peer('bash', makePki as string, pki)
+    const words = ['granary:latest', '--listen', 'nbd://localhost:0', '--tls-certificates', pki]
+    const server = await startServe(t, words, env)
+    t.match(server.uri, /^nbds:/)
+    const target = join(folder, 'out.raw')
+    await peer('nbdcopy', `${server.uri}?tls-certificates=${pki}`, target)
+    t.ok(readFileSync(target).equals(bytes))
+    const { text } = await granary([
+      'copy',
+      `${server.uri}?tls-certificates=${pki}`,
+      `raw:${folder}/ours.raw`,
+      '--json',
+    ])
+    t.notMatch(text, /tls-certificates/)
+    t.ok(readFileSync(join(folder, 'ours.raw')).equals(bytes))
+    await t.rejects(peer('nbdinfo', server.uri.replace('nbds:', 'nbd:')), 'plain')
+    t.equal((await server.end()).code, 0)
+  },
+)
 
 t.test('what does not fit together is refused before anything listens', async t => {
   const { folder, raw, env } = await storeDisk(t)

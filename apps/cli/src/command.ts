@@ -42,6 +42,8 @@ export interface Command {
   readonly options?: readonly OptionRow[]
   /** Shown below the options. */
   readonly examples?: readonly string[]
+  /** Works until it is told to end: then Ctrl-C and SIGTERM are its orderly end, and the exit code is its own. */
+  readonly isService?: boolean
   run(invocation: Invocation): CommandResult
 }
 

@@ -30,14 +30,16 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
   }
   streams.stdout.on('error', onClosedOutput)
   let exitCode: number = EXIT_OK
+  let isService = false
   let terminal = new Terminal(streams, { isJson: argv.includes('--json'), showsProgress: false })
   const program = createProgram(streams, async (command, given, options) => {
     terminal = new Terminal(streams, { isJson: options['json'] === true, showsProgress: options['progress'] !== false })
+    isService = command.isService === true
     exitCode = await command.run({ arguments: given, options, terminal, signal: controller.signal })
   })
   try {
     await program.parseAsync(separateValues(argv), { from: 'user' })
-    return interrupted ?? exitCode
+    return isService ? exitCode : (interrupted ?? exitCode)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT_OK
     if (interrupted === EXIT_CLOSED_OUTPUT) return interrupted

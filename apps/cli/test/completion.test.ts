@@ -32,7 +32,7 @@ const saveScript = async (t: Test, shell: string): Promise<string> => {
 
 t.test('bash completes commands, second words, options and their values', { skip: whyNo('bash') }, async t => {
   const script = await saveScript(t, 'bash')
-  t.same(bashOffers(script, ['granary', 're']), ['restore'])
+  t.same(bashOffers(script, ['granary', 'rest']), ['restore'])
   t.same(bashOffers(script, ['granary', 'key', 'e']), ['export'])
   t.same(bashOffers(script, ['granary', 'restore', '--over']), ['--overwrite-different'])
   t.same(bashOffers(script, ['granary', 'init', '--suite', 'ch']), ['chacha20-poly1305'])

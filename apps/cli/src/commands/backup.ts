@@ -4,6 +4,7 @@ import { backup as backUp, readSnapshot, resolveSnapshotId } from '@granary/dedu
 import type { DiskInput, DiskProgress, Snapshot } from '@granary/dedup-store'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
+import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { openSource } from '../disks/open-source.ts'
 import type { OpenSource } from '../disks/open-source.ts'
 import { openRepositoryOf } from '../open-repository.ts'
@@ -19,7 +20,8 @@ export const backup: Command = {
   arguments: [
     {
       name: '<DISK...>',
-      description: 'raw:PATH, qcow2:PATH, granary:ID/DISK, -, or a path ending in .raw, .img, .qcow2',
+      description:
+        'raw:PATH, qcow2:PATH, granary:ID/DISK, nbd://HOST/EXPORT, -, or a path ending in .raw, .img, .qcow2',
     },
   ],
   options: [
@@ -36,13 +38,7 @@ export const backup: Command = {
     },
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshot', isRepeated: true },
     { flags: '--workers <N>', description: 'threads that read, compress and seal; 0 for none beside the main one' },
-    {
-      flags: '--allow-backing <DIR>',
-      description: 'folder whose files a qcow2 image may name',
-      values: 'file',
-      isRepeated: true,
-    },
-    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
+    ...BACKING_OPTIONS,
   ],
   examples: [
     'granary backup /vm/web.qcow2 --repo /backup/repo --key-file /root/granary.key',

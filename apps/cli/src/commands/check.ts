@@ -1,7 +1,9 @@
 import { GranaryError, formatBytes } from '@granary/core'
 import { check as checkRepository } from '@granary/dedup-store'
 import type { CheckReport } from '@granary/dedup-store'
+import { textOption } from '../command.ts'
 import type { Command, OptionValues } from '../command.ts'
+import { checkImage } from './check-image.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { shortId } from '../snapshot-output.ts'
 import type { Terminal } from '../terminal/terminal.ts'
@@ -9,18 +11,23 @@ import { startProgress } from '../terminal/progress-line.ts'
 
 export const check: Command = {
   name: 'check',
-  summary: 'check a repository: every object, every snapshot; with --read-data every byte',
-  arguments: [{ name: '[REPO]', description: 'the repository' }],
+  summary: 'check a repository: every object, every snapshot; with --read-data every byte; or a qcow2 image',
+  arguments: [{ name: '[REPO]', description: 'the repository, or qcow2:FILE' }],
   options: [
     {
       flags: '--read-data [PERCENT]',
       description: 'read and verify the data, of all packs or of this share, chosen at random',
     },
+    { flags: '--repair <FILE>', description: 'write a qcow2 image without leaks into this new file', values: 'file' },
   ],
-  examples: ['granary check /backup/repo', 'granary check /backup/repo --read-data=5'],
+  examples: ['granary check /backup/repo', 'granary check /backup/repo --read-data=5', 'granary check qcow2:web.qcow2'],
   async run(invocation) {
     const { terminal, signal } = invocation
     const readData = parseShare(invocation.options)
+    const [, image] = /^qcow2:(.+)$/s.exec((invocation.arguments[0] as string | undefined) ?? '') ?? []
+    if (image !== undefined) return await checkImage(invocation, image)
+    if (textOption(invocation, 'repair') !== undefined)
+      throw new GranaryError('GRANARY_INVALID_ARGUMENT', '--repair is for qcow2:FILE')
     await using repository = await openRepositoryOf(invocation, invocation.arguments[0] as string | undefined)
     const progress = startProgress(terminal)
     const report = await checkRepository(repository, {

@@ -1,8 +1,10 @@
 import { formatBytes, formatDuration } from '@granary/core'
 import { isGiven, listOption, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
+import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { openSource } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
+import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
 import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { startProgress } from '../terminal/progress-line.ts'
 
@@ -11,20 +13,12 @@ export const copy: Command = {
   summary: 'copy a disk, sparse as it is',
   arguments: [
     { name: '<DISK>', description: 'what to read, as for backup' },
-    { name: '<TARGET>', description: 'raw:FILE, a device, or -' },
+    { name: '<TARGET>', description: 'raw:FILE, qcow2:FILE, a device, an NBD URI, or -' },
   ],
-  options: [
-    { flags: '--overwrite-different', description: 'write to an existing target, and only what differs' },
-    {
-      flags: '--allow-backing <DIR>',
-      description: 'folder whose files a qcow2 image may name',
-      values: 'file',
-      isRepeated: true,
-    },
-    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
-  ],
+  options: [...TARGET_OPTIONS, ...BACKING_OPTIONS],
   examples: [
     'granary copy web.qcow2 web.raw',
+    'granary copy nbd://host/vda qcow2:vda.qcow2 --compression zstd',
     'granary copy granary:latest/db raw:/dev/vg/db --overwrite-different --repo /backup/repo',
   ],
   async run(invocation) {
@@ -46,6 +40,7 @@ export const copy: Command = {
       terminal,
       signal,
       overwriteDifferent: isGiven(invocation, 'overwriteDifferent'),
+      compression: compressionOf(invocation),
       sourceFiles: source.files,
       onProgress: ({ doneBytes, totalBytes, limitedBy }) =>
         progress.show({ what: source.name, doneBytes, totalBytes, limitedBy }),

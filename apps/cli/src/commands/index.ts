@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { backup } from './backup.ts'
 import { bench } from './bench.ts'
 import { check } from './check.ts'
+import { commit } from './commit.ts'
 import { completion } from './completion.ts'
 import { copy } from './copy.ts'
 import { diff } from './diff.ts'
@@ -12,8 +13,12 @@ import { info } from './info.ts'
 import { init } from './init.ts'
 import { keyCommands } from './key.ts'
 import { map } from './map.ts'
+import { measure } from './measure.ts'
+import { rebase } from './rebase.ts'
+import { resize } from './resize.ts'
 import { restore } from './restore.ts'
 import { settings } from './settings.ts'
+import { serve } from './serve.ts'
 import { show } from './show.ts'
 import { snapshots } from './snapshots.ts'
 import { suites } from './suites.ts'
@@ -29,8 +34,13 @@ export const commands: readonly Command[] = [
   gc,
   check,
   copy,
+  serve,
   map,
   info,
+  measure,
+  resize,
+  rebase,
+  commit,
   ...keyCommands,
   settings,
   suites,

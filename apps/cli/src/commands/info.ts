@@ -1,15 +1,17 @@
 import { GranaryError, formatBytes, openRawReader } from '@granary/core'
 import { readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
+import { connectNbd } from '@granary/nbd'
 import { openFileToRead, readQcow2Info } from '@granary/qcow2'
 import { textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { parseDiskAddress } from '../disks/disk-address.ts'
+import { nbdSource } from '../disks/open-source.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 
 export const info: Command = {
   name: 'info',
   summary: 'show what a disk says of itself; no backing or data file is opened',
-  arguments: [{ name: '<DISK>', description: 'raw:PATH, qcow2:PATH, granary:ID/DISK, or a path' }],
+  arguments: [{ name: '<DISK>', description: 'raw:PATH, qcow2:PATH, granary:ID/DISK, nbd://HOST/EXPORT, or a path' }],
   async run(invocation) {
     const { terminal } = invocation
     const facts = await readFacts(invocation)
@@ -42,6 +44,12 @@ const readFacts = async (invocation: Invocation): Promise<Record<string, unknown
       } finally {
         await file[Symbol.asyncDispose]?.()
       }
+    }
+    case 'nbd': {
+      await using disk = await connectNbd(address.uri, { signal: invocation.signal })
+      const { sizeBytes, blockBytes, isReadOnly, description, replies, metaContexts } = disk
+      const path = nbdSource(address.uri)
+      return { format: 'nbd', path, sizeBytes, blockBytes, isReadOnly, description, replies, metaContexts }
     }
     case 'granary': {
       await using repository = await openRepositoryOf(invocation)

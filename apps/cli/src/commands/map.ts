@@ -2,6 +2,7 @@ import { formatBytes } from '@granary/core'
 import { mapLikeQemuImg } from '@granary/qcow2'
 import { listOption, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
+import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { openReader } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 
@@ -9,15 +10,7 @@ export const map: Command = {
   name: 'map',
   summary: 'show which ranges of a disk have data, with the fields of `qemu-img map --output=json`',
   arguments: [{ name: '<DISK>', description: 'what to read, as for backup' }],
-  options: [
-    {
-      flags: '--allow-backing <DIR>',
-      description: 'folder whose files a qcow2 image may name',
-      values: 'file',
-      isRepeated: true,
-    },
-    { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
-  ],
+  options: [...BACKING_OPTIONS],
   async run(invocation) {
     const { terminal, signal } = invocation
     await using repository = lazyRepository(invocation)

@@ -4,8 +4,10 @@ import { GranaryError, formatBytes, formatDuration, fromSystemError } from '@gra
 import type { CopyCounts } from '@granary/core'
 import { openDisk, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, Snapshot } from '@granary/dedup-store'
+import { isNbdUri } from '@granary/nbd'
 import { isGiven, textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
+import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
 import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { shortId } from '../snapshot-output.ts'
@@ -16,9 +18,12 @@ export const restore: Command = {
   summary: 'write disks of a snapshot to files, devices or standard output',
   arguments: [
     { name: '<ID[/DISK]>', description: 'a snapshot, a unique beginning of its id, or "latest"; and one of its disks' },
-    { name: '<TARGET>', description: 'raw:FILE, a device or - for one disk; a folder for several' },
+    {
+      name: '<TARGET>',
+      description: 'raw:FILE, qcow2:FILE, a device, an NBD URI or - for one disk; a folder for several',
+    },
   ],
-  options: [{ flags: '--overwrite-different', description: 'write to an existing target, and only what differs' }],
+  options: TARGET_OPTIONS,
   examples: [
     'granary restore latest raw:/vm/web.raw',
     'granary restore 1f2e3d4c/db-data /dev/vg/db-data --overwrite-different',
@@ -65,6 +70,7 @@ const placeDisks = async (
     !isFolder &&
     (target === '-' ||
       /^(raw|qcow2):/.test(target) ||
+      isNbdUri(target) ||
       (await stat(target).then(
         () => true,
         () => false,
@@ -100,6 +106,7 @@ const restoreDisk = async (
     terminal,
     signal,
     overwriteDifferent: isGiven(invocation, 'overwriteDifferent'),
+    compression: compressionOf(invocation),
     onProgress: ({ doneBytes, totalBytes, limitedBy }) =>
       progress.show({ what: disk, doneBytes, totalBytes, limitedBy }),
   }).finally(() => progress.end())

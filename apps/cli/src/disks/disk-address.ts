@@ -1,6 +1,7 @@
-/** How disks are named on the command line: `raw:PATH`, `qcow2:PATH`, `granary:ID/DISK`, `-`, or a path whose extension decides. @module */
+/** How disks are named on the command line: `raw:PATH`, `qcow2:PATH`, `granary:ID/DISK`, an NBD URI, `-`, or a path whose extension decides. @module */
 import { extname } from 'node:path'
 import { GranaryError } from '@granary/core'
+import { isNbdUri } from '@granary/nbd'
 
 export type DiskAddress =
   | {
@@ -9,6 +10,7 @@ export type DiskAddress =
       /** The extension chose, not the user. */ readonly isGuess: boolean
     }
   | { readonly kind: 'granary'; readonly snapshot: string; readonly disk: string | undefined }
+  | { readonly kind: 'nbd'; readonly uri: string }
   | { readonly kind: 'stream' }
 
 const EXTENSIONS: Readonly<Record<string, 'raw' | 'qcow2'>> = { '.raw': 'raw', '.img': 'raw', '.qcow2': 'qcow2' }
@@ -20,6 +22,7 @@ const EXTENSIONS: Readonly<Record<string, 'raw' | 'qcow2'>> = { '.raw': 'raw', '
  */
 export const parseDiskAddress = (text: string): DiskAddress => {
   if (text === '-') return { kind: 'stream' }
+  if (isNbdUri(text)) return { kind: 'nbd', uri: text }
   const [, prefix, rest = ''] = /^(raw|qcow2|granary):(.*)$/s.exec(text) ?? []
   if (prefix === 'granary') {
     const [, snapshot = '', disk] = /^([^/]*)(?:\/(.+))?$/s.exec(rest) ?? []
@@ -39,5 +42,5 @@ export const parseDiskAddress = (text: string): DiskAddress => {
 const invalid = (text: string, message: string): GranaryError =>
   new GranaryError('GRANARY_INVALID_ARGUMENT', `${text}: ${message}`, {
     detail: { disk: text },
-    hint: 'write raw:PATH, qcow2:PATH, granary:ID/DISK, - for a stream, or a path that ends in .raw, .img or .qcow2',
+    hint: 'write raw:PATH, qcow2:PATH, granary:ID/DISK, nbd://HOST/EXPORT, - for a stream, or a path that ends in .raw, .img or .qcow2',
   })

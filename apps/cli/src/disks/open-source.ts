@@ -4,6 +4,7 @@ import { GranaryError, diskStream, openRawReader } from '@granary/core'
 import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
+import { connectNbd, formatNbdUri, parseNbdUri } from '@granary/nbd'
 import { filesInFolder, openQcow2File, refuseReferences } from '@granary/qcow2'
 import type { ResolveReference } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
@@ -20,7 +21,7 @@ export interface OpenSource {
   readonly source: string
   /** Where workers may read it themselves. */
   readonly fileDescriptor?: number
-  /** Identities of the files it is read from. */
+  /** Identities of the files it is read from, and the URI of an export. */
   readonly files: readonly string[]
 }
 
@@ -35,13 +36,22 @@ export interface SourceOptions {
   readonly tuning?: StoredDiskOptions
   /** Refuses images that name other files. */
   readonly noBacking?: boolean
+  /** The dirty bitmap that extents tell of: of a qcow2 image, or of an NBD export. */
+  readonly bitmap?: string | undefined
 }
 
 const QCOW2_MAGIC = 0x514649fb
 
 export const openSource = async (text: string, options: SourceOptions): Promise<OpenSource> => {
   const address = parseDiskAddress(text)
+  if (options.bitmap !== undefined && address.kind !== 'qcow2' && address.kind !== 'nbd')
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${text} has no bitmaps`, {
+      detail: { disk: text },
+      hint: 'qcow2 images and NBD exports have them',
+    })
   switch (address.kind) {
+    case 'nbd':
+      return await openNbd(address.uri, options)
     case 'stream':
       return {
         disk: diskStream(options.terminal.streams.stdin as AsyncIterable<Uint8Array>, 'standard input'),
@@ -70,14 +80,15 @@ export const openReader = async (
   })
 }
 
-const nameOf = (path: string): string => basename(path, extname(path)) || 'disk'
+/** What a disk in a file is called, when nobody says otherwise. */
+export const diskNameOf = (path: string): string => basename(path, extname(path)) || 'disk'
 
 const openRaw = async (path: string, isGuess: boolean): Promise<OpenSource> => {
   const disk = await openRawReader(path)
   try {
     if (isGuess) await refuseDisguised(disk, path)
     const files = [await fileIdentity(disk.fileDescriptor)].filter(file => file !== undefined)
-    return { disk, name: nameOf(path), source: `raw:${path}`, fileDescriptor: disk.fileDescriptor, files }
+    return { disk, name: diskNameOf(path), source: `raw:${path}`, fileDescriptor: disk.fileDescriptor, files }
   } catch (error) {
     await disk[Symbol.asyncDispose]()
     throw error
@@ -98,7 +109,7 @@ const refuseDisguised = async (disk: DiskReader, path: string): Promise<void> =>
 
 const openImage = async (
   path: string,
-  { allowBacking = [], noBacking = false }: SourceOptions,
+  { allowBacking = [], noBacking = false, bitmap }: SourceOptions,
 ): Promise<OpenSource> => {
   const allowed = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
   const files = [await fileIdentity(path)].filter(file => file !== undefined)
@@ -109,8 +120,18 @@ const openImage = async (
     if (identity !== undefined) files.push(identity)
     return found
   }
-  return { disk: await openQcow2File(path, { resolve }), name: nameOf(path), source: `qcow2:${path}`, files }
+  const disk = await openQcow2File(path, { resolve, ...(bitmap === undefined ? {} : { bitmap }) })
+  return { disk, name: diskNameOf(path), source: `qcow2:${path}`, files }
 }
+
+const openNbd = async (uri: string, { signal, bitmap }: SourceOptions): Promise<OpenSource> => {
+  const disk = await connectNbd(uri, { signal, ...(bitmap === undefined ? {} : { bitmap }) })
+  const source = nbdSource(uri)
+  return { disk, name: basename(disk.exportName) || 'disk', source, files: [source] }
+}
+
+/** One spelling for an export, without what concerns its keys. */
+export const nbdSource = (uri: string): string => formatNbdUri(parseNbdUri(uri))
 
 /** The file that the shell redirected from, if it is one. */
 const standardInputFile = async ({ streams }: Terminal): Promise<readonly string[]> => {

@@ -10,6 +10,8 @@ import { fileIdentity } from './file-identity.ts'
 const PARTIAL = '.granary-partial'
 
 export interface PartialFile extends AsyncDisposable {
+  /** Where it is until then. */
+  readonly path: string
   readonly writer: RawFileWriter
   /**
    * Closes the file and gives it its name.
@@ -30,6 +32,7 @@ export const createPartialFile = async (path: string, sizeBytes: number): Promis
   const writer = await create(partial, sizeBytes)
   let isPublished = false
   return {
+    path: partial,
     writer,
     async publish() {
       await giveName(partial, path)

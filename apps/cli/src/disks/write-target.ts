@@ -1,10 +1,21 @@
 /** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
 import { stat } from 'node:fs/promises'
 import { GranaryError, copyDisk, copyStream, fromSystemError, openRawWriter, streamWriter } from '@granary/core'
-import type { CopyCounts, DiskReader, DiskStream, OnProgress, RawWriter } from '@granary/core'
+import type {
+  ComparableTarget,
+  CopyCounts,
+  DiskReader,
+  DiskStream,
+  DiskWriter,
+  OnProgress,
+  RawWriter,
+} from '@granary/core'
+import { connectNbd } from '@granary/nbd'
+import { createQcow2, openFileToWrite, openQcow2Writer } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import { fileIdentity } from './file-identity.ts'
+import { nbdSource } from './open-source.ts'
 import { createPartialFile } from './partial-file.ts'
 
 export interface WriteOptions {
@@ -12,6 +23,8 @@ export interface WriteOptions {
   readonly signal: AbortSignal
   /** Write to an existing target, and only what differs. */
   readonly overwriteDifferent: boolean
+  /** How a new qcow2 image is compressed. @default not at all */
+  readonly compression?: 'zlib' | 'zstd' | undefined
   readonly onProgress: OnProgress
   /** Identities of the files the disk is read from. @default none */
   readonly sourceFiles?: readonly string[]
@@ -34,11 +47,15 @@ export const writeTarget = async (
 ): Promise<CopyCounts> => {
   const address = parseDiskAddress(text)
   if (address.kind === 'stream') return await writeStdout(disk, options)
-  if (address.kind !== 'raw') {
-    throw new GranaryError('GRANARY_UNSUPPORTED', `${text}: disks are written as raw files, to devices, or to -`, {
-      hint: 'write raw:FILE; `qemu-img convert` makes another format of it',
+  if (address.kind === 'granary') {
+    throw new GranaryError('GRANARY_UNSUPPORTED', `${text}: what is stored is never written to`, {
+      hint: '`granary backup` stores a disk',
     })
   }
+  if (options.compression !== undefined && address.kind !== 'qcow2')
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${text}: only qcow2 images are compressed`)
+  if (address.kind === 'nbd') return await writeExport(disk, address.uri, options)
+  if (address.kind === 'qcow2') return await writeImage(disk, address.path, options)
   const kind = await kindOf(address.path)
   if (kind === 'none') return await writeNew(disk, address.path, options)
   if (!options.overwriteDifferent) {
@@ -61,6 +78,66 @@ const refuseOwnSource = async (path: string, sourceFiles: readonly string[]): Pr
   })
 }
 
+const expectReader = (disk: DiskReader | DiskStream, what: string): DiskReader => {
+  if (isReader(disk)) return disk
+  throw new GranaryError('GRANARY_UNSUPPORTED', `a stream, whose size shows at its end, is not written to ${what}`, {
+    hint: 'write raw:FILE first',
+  })
+}
+
+/** An export has content already, as a device has: it is written over only when that is meant. */
+const writeExport = async (disk: DiskReader | DiskStream, uri: string, options: WriteOptions): Promise<CopyCounts> => {
+  const reader = expectReader(disk, 'an NBD export')
+  const target = nbdSource(uri)
+  if (!options.overwriteDifferent) {
+    throw new GranaryError('GRANARY_EXISTS', `${target} exists`, {
+      detail: { target },
+      hint: '--overwrite-different writes to it what differs',
+    })
+  }
+  if (options.sourceFiles?.includes(target) === true)
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${target} is what the disk is read from`, {
+      detail: { target },
+      hint: 'give another target',
+    })
+  await using writer = await connectNbd(uri, { signal: options.signal })
+  return await copyReader(reader, writer, options, true)
+}
+
+/** What QEMU compresses with, too. */
+const COMPRESSION_LEVELS = { zlib: 6, zstd: 3 } as const
+
+/** Always a new image, complete or not there. */
+const writeImage = async (disk: DiskReader | DiskStream, path: string, options: WriteOptions): Promise<CopyCounts> => {
+  const reader = expectReader(disk, 'a qcow2 image')
+  if ((await kindOf(path)) !== 'none') {
+    throw new GranaryError('GRANARY_EXISTS', `${path} exists, and images are only made anew`, {
+      detail: { path },
+      hint: 'give another path',
+    })
+  }
+  const { compression } = options
+  await using partial = await createPartialFile(path, 0)
+  const file = await openFileToWrite(partial.path)
+  try {
+    await createQcow2(file, { sizeBytes: reader.sizeBytes, ...(compression === undefined ? {} : { compression }) })
+  } finally {
+    await file[Symbol.asyncDispose]?.()
+  }
+  const counts = await writeInto(reader, partial.path, options)
+  await partial.publish()
+  return counts
+}
+
+const writeInto = async (reader: DiskReader, path: string, options: WriteOptions): Promise<CopyCounts> => {
+  const { compression } = options
+  await using image = await openQcow2Writer(
+    await openFileToWrite(path),
+    compression === undefined ? {} : { compressionLevel: COMPRESSION_LEVELS[compression] },
+  )
+  return await copyReader(reader, image, options, false)
+}
+
 const kindOf = async (path: string): Promise<'none' | 'file' | 'device'> => {
   try {
     return (await stat(path)).isBlockDevice() ? 'device' : 'file'
@@ -80,6 +157,20 @@ const writeStdout = async (
   return await streamWriter(terminal.streams.stdout, 'standard output').writeDisk(disk, { signal, onProgress })
 }
 
+const copyReader = async (
+  reader: DiskReader,
+  writer: DiskWriter | ComparableTarget,
+  { signal, onProgress }: WriteOptions,
+  differencesOnly: boolean,
+): Promise<CopyCounts> =>
+  await copyDisk(reader, writer, {
+    signal,
+    onProgress,
+    differencesOnly,
+    bufferBytes: BUFFER_BYTES,
+    concurrency: CONCURRENCY,
+  })
+
 const copy = async (
   disk: DiskReader | DiskStream,
   writer: RawWriter,
@@ -88,13 +179,7 @@ const copy = async (
 ): Promise<CopyCounts> => {
   const { signal, onProgress } = options
   return isReader(disk)
-    ? await copyDisk(disk, writer, {
-        signal,
-        onProgress,
-        differencesOnly,
-        bufferBytes: BUFFER_BYTES,
-        concurrency: CONCURRENCY,
-      })
+    ? await copyReader(disk, writer, options, differencesOnly)
     : await copyStream(disk, writer, { signal, onProgress, differencesOnly })
 }
 

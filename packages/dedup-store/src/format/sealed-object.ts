@@ -41,7 +41,7 @@ export const openObjectSealer = (header: ObjectHeader, domainKey: Bytes, key: st
       detail: { object: key },
     })
   }
-  return suiteById(header.suite).open({ encryption, mac })
+  return namingObject(key, () => suiteById(header.suite).open({ encryption, mac }))
 }
 
 /** Associated data of a body: the fixed part of the header, then the object's name. */

@@ -50,8 +50,12 @@ export const openObjectKeys = (
       detail: { object: key },
     })
   }
+<<<<<<< HEAD
   const keys = { encryption, mac }
   return { sealer: suite.open(keys), seal: { suite: header.suite, keys } }
+=======
+  return namingObject(key, () => suiteById(header.suite).open({ encryption, mac }))
+>>>>>>> explorer
 }
 
 /** Associated data of a body: the fixed part of the header, then the object's name. */

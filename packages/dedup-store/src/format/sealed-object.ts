@@ -43,19 +43,15 @@ export const openObjectKeys = (
   domainKey: Bytes,
   key: string,
 ): { sealer: Sealer; seal: { suite: number; keys: SealingKeys } } => {
-  const suite = suiteById(header.suite)
+  const suite = namingObject(key, () => suiteById(header.suite))
   const { encryption, mac, commitment } = deriveObjectKeys(domainKey, header.salt, suite.keyBytes)
   if (!constantTimeEqual(commitment, header.commitment)) {
     throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the header was changed, or the key is another`, {
       detail: { object: key },
     })
   }
-<<<<<<< HEAD
   const keys = { encryption, mac }
   return { sealer: suite.open(keys), seal: { suite: header.suite, keys } }
-=======
-  return namingObject(key, () => suiteById(header.suite).open({ encryption, mac }))
->>>>>>> explorer
 }
 
 /** Associated data of a body: the fixed part of the header, then the object's name. */

@@ -81,7 +81,6 @@ export class CodecPool {
         output: new SharedArrayBuffer(SLOT_BYTES),
       }))
       const worker = new Worker(siblingModule(import.meta.url, 'codec.worker'), { workerData: memory })
-      worker.unref() // A disk that nobody closes must not keep the process alive.
       this.#workers.push(worker)
       const jobs = new Map<number, Waiting>()
       worker.on('error', cause => this.#fail(new GranaryError('GRANARY_IO', 'a codec worker died', { cause })))
@@ -100,6 +99,7 @@ export class CodecPool {
         if ('lengths' in reply) one.resolve(reply.lengths)
         else one.reject(new GranaryError('GRANARY_CORRUPT', reply.error, { detail: { format: 'qcow2' } }))
       })
+      worker.unref() // A disk that nobody closes must not keep the process alive. Listening would: so this comes last.
     }
   }
 

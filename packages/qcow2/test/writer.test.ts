@@ -114,6 +114,7 @@ for (const [name, shape] of Object.entries(SHAPES)) {
       await disk.read(0, found)
       t.equal(Buffer.compare(found, wanted), 0, `seed ${seed}: content`)
       t.equal(disk.info().isDirty, false)
+      await disk[Symbol.asyncDispose]()
       if (noQemu === false && seed === rounds) await judge(t, name, file.bytes(), wanted)
     }
   })
@@ -125,6 +126,7 @@ const contract = async (sizeBytes: number, shape: Shape) => {
     const disk = await openQcow2(memoryFile(file.bytes()))
     const bytes = new Uint8Array(disk.sizeBytes)
     await disk.read(0, bytes)
+    await disk[Symbol.asyncDispose]()
     return bytes
   }
   return { disk: await reopen(), readBack }

@@ -1,4 +1,5 @@
 /** The implementations of zstd agree, stop at the end of a frame, and never give more than a cluster. */
+import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { seededBytes } from '@granary/testing'
 import { createQcow2, memoryFile, nativeZstdCodec, openQcow2, openQcow2Writer, wasmZstdCodec } from '../src/index.ts'
@@ -53,4 +54,20 @@ t.test('images through each, and through workers', async t => {
     await reader[Symbol.asyncDispose]()
     t.pass(zstd?.name ?? 'workers')
   }
+})
+
+t.test('a disk that nobody closes does not keep the process alive', async t => {
+  const index = new URL('../src/index.js', import.meta.url).href
+  const program = `
+    const { createQcow2, memoryFile, openQcow2Writer } = await import('${index}')
+    const file = memoryFile()
+    await createQcow2(file, { sizeBytes: 4 << 20 })
+    const disk = await openQcow2Writer(file, { compressionLevel: 1, workers: 2 })
+    for (let round = 0; round < 30; round++) await disk.write(0, new Uint8Array(4 << 20).fill(round))
+    console.log('written')`
+  const output = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    timeout: 100_000,
+  })
+  t.equal(output, 'written\n')
 })

@@ -38,14 +38,17 @@ export const createRepository = async (path: string, options: OpenOptions = {}):
   return await openFolder(path, options)
 }
 
-/** Files below a folder, as paths that begin there, and their sizes. */
-export const filesIn = (folder: string): Map<string, number> =>
-  new Map(
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter(entry => entry.isFile())
-      .map(entry => join(entry.parentPath, entry.name))
-      .map(path => [path.slice(folder.length + 1), statSync(path).size]),
-  )
+/** Files below a folder, as paths that begin there, and their sizes. Whoever writes meanwhile may rename one: it is left out. */
+export const filesIn = (folder: string): Map<string, number> => {
+  const files = new Map<string, number>()
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const path = join(entry.parentPath, entry.name)
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats !== undefined) files.set(path.slice(folder.length + 1), stats.size)
+  }
+  return files
+}
 
 /** Bytes of all files below a folder. */
 export const sizeOf = (folder: string): number => [...filesIn(folder).values()].reduce((sum, size) => sum + size, 0)

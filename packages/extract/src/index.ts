@@ -1,0 +1,2 @@
+/** Files of a guest to a folder, a tar stream or an ISO image. @module */
+export {}

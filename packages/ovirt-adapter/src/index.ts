@@ -1,0 +1,2 @@
+/** Backup and restore of virtual machines on oVirt-family platforms. @module */
+export {}

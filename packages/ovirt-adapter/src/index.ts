@@ -1,2 +1,21 @@
 /** Backup and restore of virtual machines on oVirt-family platforms. @module */
-export {}
+export type {
+  EngineJson,
+  EngineRecord,
+  MachineAttachment,
+  MachineDisk,
+  MachineNic,
+  MachineRecord,
+  MachineSecrets,
+  Named,
+  NotCopiedDisk,
+  PermissionRecord,
+  SecretValue,
+} from './machine/machine-record.ts'
+export { readMachineRecord } from './machine/read-machine-record.ts'
+export type { OvfDisk, OvfSummary } from './ovf/read-ovf.ts'
+export { readOvf } from './ovf/read-ovf.ts'
+export type { SplitOvf } from './ovf/secrets.ts'
+export { joinOvfSecrets, splitOvfSecrets } from './ovf/secrets.ts'
+export type { PrepareOvfOptions } from './ovf/prepare-ovf.ts'
+export { prepareOvf } from './ovf/prepare-ovf.ts'

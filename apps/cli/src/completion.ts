@@ -5,7 +5,7 @@ import { COMMON_OPTIONS } from './common-options.ts'
 export const shells = ['bash', 'zsh', 'fish'] as const
 export type Shell = (typeof shells)[number]
 
-const flagOf = ({ flags }: OptionRow): string => flags.split(' ')[0] as string
+const flagOf = ({ flags }: OptionRow): string => /--[\w-]+/.exec(flags)?.[0] ?? ''
 
 const takesValue = ({ flags }: OptionRow): boolean => flags.includes('<')
 

@@ -115,6 +115,7 @@ const lookAtPartitions = async (
         partition: partition.number,
         partitionType: partition.type,
         ...(partition.name === undefined ? {} : { partitionName: partition.name }),
+        ...(partition.uuid === undefined ? {} : { partitionUuid: partition.uuid }),
       },
     })
   }
@@ -142,7 +143,8 @@ const volumeOf = async (
   candidate: Candidate,
   found: Exclude<Found, { kind: 'table' }> | undefined,
 ): Promise<Volume> => {
-  const { id, kind, disk, source } = candidate
+  const { kind, disk, source } = candidate
+  const id = uniqueId(search, candidate.id)
   const peers = peersOf(search, candidate, found)
   if (found !== undefined && peers[0] !== undefined && peers[0] !== candidate) {
     const whyNot: WhyNot = { reason: 'member', message: `a part of the file system of ${peers[0].id}` }
@@ -173,6 +175,14 @@ const volumeOf = async (
       throw unsupported(`volume ${id}`, whyNot?.message ?? 'no file system')
     },
   }
+}
+
+/** Names of groups and arrays are the guest's: two of its disks may bring the same one, or one that no address can hold. */
+const uniqueId = ({ volumes }: Search, wanted: string): string => {
+  const plain = wanted.replaceAll(/[\s:@]/g, '_')
+  let id = plain
+  for (let number = 2; volumes.some(volume => volume.id === id); number++) id = `${plain}~${number}`
+  return id
 }
 
 /** All volumes found so far, and later too, that are parts of the same file system. */

@@ -19,7 +19,11 @@ export const treeOf = <Node extends FileNode>(fileSystem: FileSystem<Node>, warn
       await expectDirectory(fileSystem, own(dir), options)
       yield* fileSystem.list(own(dir), options)
     },
-    lookup: (path, options = {}) => lookup(fileSystem, path, options),
+    lookup: (path, { from = fileSystem.root, ...options } = {}) => lookup(fileSystem, own(from), path, options),
+    async find(dir, name, options = {}) {
+      await expectDirectory(fileSystem, own(dir), options)
+      return await findIn(fileSystem, own(dir), name, options)
+    },
     stat: (node, options = {}) => fileSystem.stat(own(node), options),
     open: (file, options = {}) => open(fileSystem, own(file), options),
     async readlink(link, options = {}) {
@@ -31,6 +35,7 @@ export const treeOf = <Node extends FileNode>(fileSystem: FileSystem<Node>, warn
     },
     xattrs: async (node, options = {}) => (await fileSystem.xattrs?.(own(node), options)) ?? [],
     streams: async (node, options = {}) => (await fileSystem.streams?.(own(node), options)) ?? [],
+    subvolumes: async (options = {}) => (await fileSystem.subvolumes?.(options)) ?? [],
     walk: options => walkTree(tree, warnings, options),
     [Symbol.asyncDispose]: async () => await fileSystem.dispose?.(),
   }
@@ -67,18 +72,27 @@ const encrypted = (node: FileNode): Error =>
 
 const lookup = async <Node extends FileNode>(
   fileSystem: FileSystem<Node>,
+  from: Node,
   path: string | Bytes,
   options: AbortOptions,
 ): Promise<Node> => {
-  let node = fileSystem.root
+  let node = from
   for (const name of splitPath(path)) {
     await expectDirectory(fileSystem, node, options)
-    const found = await (fileSystem.find?.(node, name, options) ?? findByListing(fileSystem, node, name, options))
+    const found = await findIn(fileSystem, node, name, options)
     if (found === undefined) throw notFound(typeof path === 'string' ? path : name.text)
     node = found
   }
   return node
 }
+
+const findIn = async <Node extends FileNode>(
+  fileSystem: FileSystem<Node>,
+  dir: Node,
+  name: Name,
+  options: AbortOptions,
+): Promise<Node | undefined> =>
+  await (fileSystem.find?.(dir, name, options) ?? findByListing(fileSystem, dir, name, options))
 
 const findByListing = async <Node extends FileNode>(
   fileSystem: FileSystem<Node>,

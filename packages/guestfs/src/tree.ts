@@ -27,6 +27,8 @@ export interface FileNode {
   readonly ino: number
   /** btrfs: the subvolume's id. */
   readonly subvolume?: number
+  /** In the joined tree of a guest: the volume it is on. */
+  readonly volume?: string
   /** btrfs: an empty directory where the original of a snapshot has another subvolume. */
   readonly isPlaceholder?: true
 }
@@ -42,6 +44,8 @@ export interface Stat {
   readonly type: Exclude<FileType, 'unknown'>
   readonly ino: number
   readonly subvolume?: number
+  /** In the joined tree of a guest: the volume it is on. */
+  readonly volume?: string
   /** Bytes of content; of a symbolic link, of its target; of a directory, as the file system says. */
   readonly sizeBytes: number
   /** What the file occupies, bytes, where the file system says so. */
@@ -105,11 +109,13 @@ export interface FileTree extends AsyncDisposable {
    */
   list(dir: FileNode, options?: AbortOptions): AsyncIterable<Entry>
   /**
-   * The node at a path from the root; links on the way are not followed. Text, or bytes for names that are no UTF-8.
+   * The node at a path; links on the way are not followed. Text, or bytes for names that are no UTF-8.
    *
    * @throws GranaryError `GRANARY_NOT_FOUND`
    */
-  lookup(path: string | Bytes, options?: AbortOptions): Promise<FileNode>
+  lookup(path: string | Bytes, options?: LookupOptions): Promise<FileNode>
+  /** The node of that name in a directory, by the rules of the file system; undefined when there is none. */
+  find(dir: FileNode, name: Name, options?: AbortOptions): Promise<FileNode | undefined>
   stat(node: FileNode, options?: AbortOptions): Promise<Stat>
   /**
    * The content of a regular file as a disk. Its extents are `data` where bytes are kept, `zero` where space is
@@ -124,11 +130,30 @@ export interface FileTree extends AsyncDisposable {
   xattrs(node: FileNode, options?: AbortOptions): Promise<readonly Xattr[]>
   /** Named streams, where the file system has such. */
   streams(node: FileNode, options?: AbortOptions): Promise<readonly StreamInfo[]>
+  /** btrfs: the top and all subvolumes; of other file systems none. */
+  subvolumes(options?: AbortOptions): Promise<readonly SubvolumeInfo[]>
   /**
    * Every file below, each directory before what is in it, in about the order in which they lie on the disk.
    * A directory that was met before (a loop, a second name) is told of and not entered again.
    */
   walk(options?: WalkOptions): AsyncIterable<WalkItem>
+}
+
+export interface LookupOptions extends AbortOptions {
+  /** The directory that the path goes on from. @default the root */
+  readonly from?: FileNode
+}
+
+export interface SubvolumeInfo {
+  readonly id: number
+  /** From the top of the file system. */
+  readonly path: Name
+  readonly node: FileNode
+  /** It is what is mounted when nobody chooses. */
+  readonly isDefault: boolean
+  readonly isReadOnly?: true
+  /** A read-only snapshot. */
+  readonly isSnapshot?: true
 }
 
 export interface OpenFileOptions extends AbortOptions {
@@ -149,6 +174,7 @@ export interface FileSystem<Node extends FileNode> {
   readlink?(link: Node, options: AbortOptions): Promise<Name>
   xattrs?(node: Node, options: AbortOptions): Promise<readonly Xattr[]>
   streams?(node: Node, options: AbortOptions): Promise<readonly StreamInfo[]>
+  subvolumes?(options: AbortOptions): Promise<readonly SubvolumeInfo[]>
   /** The entry of that name, where the file system finds it faster, or by other rules, than by listing. */
   find?(dir: Node, name: Name, options: AbortOptions): Promise<Node | undefined>
   dispose?(): Promise<void>

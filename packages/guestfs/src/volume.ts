@@ -20,6 +20,8 @@ export interface VolumeSource {
   readonly partitionType?: string
   /** Name in the GPT. */
   readonly partitionName?: string
+  /** As udev's PARTUUID: the GUID in the GPT, or in an MBR the disk's signature and the number, `1a2b3c4d-01`. */
+  readonly partitionUuid?: string
   /** `VG/LV`. */
   readonly lv?: string
   /** As in `raid1`. */

@@ -51,8 +51,8 @@ export async function* walkTree(
 interface Walk {
   readonly tree: FileTree
   readonly warnings: WarningLog
-  /** By subvolume. */
-  readonly visited: Map<number, NumberSet>
+  /** By volume and subvolume. */
+  readonly visited: Map<string, NumberSet>
   readonly levels: Level[]
   readonly signal: AbortSignal | undefined
   readonly snapshots: boolean
@@ -77,9 +77,10 @@ async function* meet(walk: Walk, node: FileNode, path: Name): AsyncGenerator<Wal
   else walk.levels.push({ path, entries: tree.list(node, { signal })[Symbol.asyncIterator](), batch: [] })
 }
 
-const isNew = ({ visited }: Walk, { ino, subvolume = 0 }: FileNode): boolean => {
-  let seen = visited.get(subvolume)
-  if (seen === undefined) visited.set(subvolume, (seen = new NumberSet()))
+const isNew = ({ visited }: Walk, { ino, volume = '', subvolume = 0 }: FileNode): boolean => {
+  const key = `${volume}:${subvolume}`
+  let seen = visited.get(key)
+  if (seen === undefined) visited.set(key, (seen = new NumberSet()))
   return seen.add(ino)
 }
 

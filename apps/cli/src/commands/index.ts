@@ -2,6 +2,7 @@
 import type { Command } from '../command.ts'
 import { backup } from './backup.ts'
 import { bench } from './bench.ts'
+import { cat } from './cat.ts'
 import { check } from './check.ts'
 import { commit } from './commit.ts'
 import { completion } from './completion.ts'
@@ -12,6 +13,7 @@ import { gc } from './gc.ts'
 import { info } from './info.ts'
 import { init } from './init.ts'
 import { keyCommands } from './key.ts'
+import { ls } from './ls.ts'
 import { map } from './map.ts'
 import { measure } from './measure.ts'
 import { rebase } from './rebase.ts'
@@ -22,6 +24,7 @@ import { serve } from './serve.ts'
 import { show } from './show.ts'
 import { snapshots } from './snapshots.ts'
 import { suites } from './suites.ts'
+import { volumes } from './volumes.ts'
 
 export const commands: readonly Command[] = [
   init,
@@ -35,6 +38,9 @@ export const commands: readonly Command[] = [
   check,
   copy,
   serve,
+  volumes,
+  ls,
+  cat,
   map,
   info,
   measure,

@@ -4,10 +4,12 @@
  * @see https://en.wikipedia.org/wiki/Master_boot_record, https://en.wikipedia.org/wiki/Extended_boot_record
  * @module
  */
+import type { Bytes } from '@granary/core'
 import type { Detector, Partition, Probe } from '../detect.ts'
 import { Fields } from '../format/fields.ts'
 
 const SECTOR_BYTES = 512
+const SIGNATURE = 440
 const TABLE = 446
 const ENTRY_BYTES = 16
 const EXTENDED_TYPES: readonly number[] = [0x05, 0x0f, 0x15, 0x1f, 0x85]
@@ -62,8 +64,20 @@ export const mbr: Detector = {
     for (const { type, startSector } of entries) {
       if (EXTENDED_TYPES.includes(type)) await readLogical(probe, startSector, partitions)
     }
-    return { kind: 'table', content: 'dos', partitions }
+    const signature = await probe.peek(SIGNATURE, 4)
+    return {
+      kind: 'table',
+      content: 'dos',
+      partitions: signature === undefined ? partitions : named(partitions, signature),
+    }
   },
+}
+
+/** As udev names partitions of an MBR: the signature of the disk, and the number in hexadecimal. */
+const named = (partitions: readonly Partition[], signature: Bytes): Partition[] => {
+  const disk = new Fields(signature, 'boot record, signature').u32(0)
+  const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0')
+  return partitions.map(partition => ({ ...partition, uuid: `${hex(disk, 8)}-${hex(partition.number, 2)}` }))
 }
 
 /**

@@ -13,6 +13,7 @@ import { fileContent } from './file-content.ts'
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSETS, isBtrfs, readSuperblock } from './superblock.ts'
 import type { Superblock } from './superblock.ts'
 import { listDirectory, readTarget, statOf, xattrsOf } from './subvolume.ts'
+import { listSubvolumes } from './subvolume-list.ts'
 import type { BtrfsNode } from './subvolume.ts'
 import { itemsFrom } from './tree-reader.ts'
 import type { TreeStore } from './tree-reader.ts'
@@ -40,6 +41,7 @@ export const openBtrfs = async (
       fileContent(btrfs, (await subvolumeOf(btrfs, file.subvolume, abort)).root, file.ino, sizeBytes),
     readlink: async (link, abort) => await readTarget(btrfs, link, abort),
     xattrs: async (node, abort) => await xattrsOf(btrfs, node, abort),
+    subvolumes: async abort => await listSubvolumes(btrfs, abort),
     dispose: async () => await btrfs.store.disk[Symbol.asyncDispose](),
   }
   await fileSystem.stat(fileSystem.root, options)

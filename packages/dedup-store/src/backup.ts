@@ -22,8 +22,8 @@ import { pinSnapshot } from './sessions/pins.ts'
 import { listSnapshots, readSnapshot } from './sessions/snapshots.ts'
 import type { Snapshot } from './sessions/snapshots.ts'
 import { WriterSession } from './sessions/writer-session.ts'
-import { storeDisk } from './writer/disk-writer.ts'
-import type { DiskInput, DiskParent, DiskProgress } from './writer/disk-writer.ts'
+import { storeDisk, withDisk } from './writer/disk-writer.ts'
+import type { DiskInput, DiskParent, DiskProgress, OpenedInput } from './writer/disk-writer.ts'
 import { createPackSink } from './writer/pack-sink.ts'
 import { openWindowPool } from './writer/window-pool.ts'
 
@@ -41,8 +41,14 @@ export interface BackupOptions extends AbortOptions {
   readonly compression?: string
   /** Worker threads; 0 works on the caller's thread. @default 1 */
   readonly workers?: number
+  /** Configuration of a machine: with it, there may be no disk at all. */
   readonly machine?: unknown
   readonly warnings?: readonly string[]
+  /**
+   * Called when all is stored and nothing is committed. What it gives back stands in the manifest instead of the options of
+   * these names; what it throws fails the backup.
+   */
+  readonly beforeCommit?: (disks: readonly DiskRecord[]) => Promise<Pick<BackupOptions, 'machine' | 'warnings'>>
   readonly onProgress?: (progress: DiskProgress) => void
 }
 
@@ -57,7 +63,7 @@ export const backup = async (
   disks: readonly DiskInput[],
   options: BackupOptions,
 ): Promise<Snapshot> => {
-  checkNames(disks)
+  checkNames(disks, options)
   const { context, settings } = repository
   const { signal } = options
   await using session = await WriterSession.begin(context, { signal })
@@ -90,14 +96,21 @@ export const backup = async (
     const blobs = createBlobReader(context.backend, context.keys, session.readable)
     const records: DiskRecord[] = []
     for (const input of disks) {
-      const base = parentOf(parent, input.name, blobs)
-      records.push(
-        await storeDisk({ pool, nodes }, input, { chunker, parent: base, onProgress: options.onProgress, signal }),
-      )
+      const base = parentOf(parent, input.base === undefined ? input.name : input.base, blobs)
+      const { onProgress } = options
+      const store = async (opened: OpenedInput): Promise<DiskRecord> =>
+        await storeDisk({ pool, nodes }, opened, { chunker, parent: base, onProgress, signal })
+      records.push(await withDisk(input, store, { signal }))
     }
     await pool.finish()
     await nodes.finish()
-    const manifest = await composeManifest(repository, { disks: records, parent, compression, options })
+    const last = await options.beforeCommit?.(records)
+    const manifest = await composeManifest(repository, {
+      disks: records,
+      parent,
+      compression,
+      options: { ...options, ...last },
+    })
     return { ...manifest, id: session.sid, ...(await session.commit(manifest, { signal })) }
   } catch (error) {
     await Promise.all([sink.abandon(error), nodes.abandon(error)])
@@ -105,9 +118,14 @@ export const backup = async (
   }
 }
 
-const checkNames = (disks: readonly DiskInput[]): void => {
+const checkNames = (disks: readonly DiskInput[], { machine, beforeCommit }: BackupOptions): void => {
   const names = new Set(disks.map(disk => disk.name))
-  if (disks.length > 0 && names.size === disks.length && [...names].every(name => /^[^/\s][^/]{0,199}$/.test(name)))
+  const isMachine = machine !== undefined || beforeCommit !== undefined
+  if (
+    (disks.length > 0 || isMachine) &&
+    names.size === disks.length &&
+    [...names].every(name => /^[^/\s][^/]{0,199}$/.test(name))
+  )
     return
   throw new GranaryError(
     'GRANARY_INVALID_ARGUMENT',
@@ -131,7 +149,7 @@ const chooseParent = async (
   )
 }
 
-const parentOf = (parent: Snapshot | undefined, disk: string, blobs: BlobReader): DiskParent | undefined => {
+const parentOf = (parent: Snapshot | undefined, disk: string | null, blobs: BlobReader): DiskParent | undefined => {
   const record = parent?.disks.find(other => other.name === disk)
   if (record === undefined) return undefined
   const load: LoadNode = async (id, options) => await blobs.read(id, 'mapPack', options)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { markDirty, memoryDisk } from '@granary/core'
 import type { DiskReader } from '@granary/core'
-import { backup } from '../src/index.ts'
+import { backup, listSnapshots } from '../src/index.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
 const MiB = 1024 * 1024
@@ -90,4 +90,64 @@ t.test('any changes: the incremental map equals the full map', async t => {
   )
   t.comment(`${runs} sequences of changes`)
   t.pass()
+})
+
+t.test('disks are opened one after another when their turn has come, and closed, whatever happens', async t => {
+  const repository = await createRepository()
+  const events: string[] = []
+  const lazy = (name: string, fails = false) => ({
+    name,
+    source: 'test',
+    disk: async (): Promise<DiskReader> => {
+      events.push(`open ${name}`)
+      const disk = memoryDisk(mixedDisk(MiB, 5))
+      return {
+        ...disk,
+        read: async (offset, target) =>
+          fails ? await Promise.reject(new Error('lost')) : await disk.read(offset, target),
+        [Symbol.asyncDispose]: async () => void events.push(`close ${name}`),
+      }
+    },
+  })
+  await backup(repository, [lazy('a'), lazy('b')], { name: 'machine', workers: 0 })
+  t.strictSame(events.splice(0), ['open a', 'close a', 'open b', 'close b'])
+  await t.rejects(backup(repository, [lazy('a', true), lazy('b')], { name: 'other', workers: 0 }), { message: 'lost' })
+  t.strictSame(events, ['open a', 'close a'])
+})
+
+t.test('a disk is compared with the one of the parent it is said to come from', async t => {
+  const repository = await createRepository()
+  const content = mixedDisk(3 * MiB, 6)
+  await backUp(repository, content)
+  const clean = trackedDisk(content, [])
+  const renamed = { name: 'renamed', source: 'test', disk: clean, base: 'disk' }
+  const snapshot = await backup(repository, [renamed], { name: 'machine', workers: 0 })
+  t.equal(clean.readBytes(), 0)
+  t.ok(isEqual(await readStored(repository, snapshot.id, 'renamed'), content))
+  const stranger = trackedDisk(content, [])
+  await backup(repository, [{ name: 'renamed', source: 'test', disk: stranger, base: null }], {
+    name: 'machine',
+    workers: 0,
+  })
+  t.ok(stranger.readBytes() > 0, 'a disk without a base is read, whatever it says of changes')
+})
+
+t.test('beforeCommit has the last word on machine and warnings, and may refuse', async t => {
+  const repository = await createRepository()
+  const disks = [{ name: 'disk', source: 'test', disk: memoryDisk(mixedDisk(MiB, 7)) }]
+  const snapshot = await backup(repository, disks, {
+    name: 'machine',
+    workers: 0,
+    warnings: ['early'],
+    beforeCommit: async ([record]) => ({ machine: { bytes: record?.sizeBytes }, warnings: ['late'] }),
+  })
+  t.match(snapshot, { machine: { bytes: MiB }, warnings: ['late'] })
+  const refuse = async (): Promise<never> => await Promise.reject(new Error('not now'))
+  await t.rejects(backup(repository, disks, { name: 'machine', workers: 0, beforeCommit: refuse }), {
+    message: 'not now',
+  })
+  t.equal((await listSnapshots(repository.context)).length, 1)
+  const bare = await backup(repository, [], { name: 'bare', machine: { cpus: 1 } })
+  t.strictSame([bare.disks.length, bare.machine], [0, { cpus: 1 }])
+  await t.rejects(backup(repository, [], { name: 'nothing' }), { code: 'GRANARY_INVALID_ARGUMENT' })
 })

@@ -94,7 +94,9 @@ const sourceOptions = (
   noBacking: invocation.options['backing'] === false || isGiven(invocation, 'noBacking'),
 })
 
-const nameDisks = (sources: readonly OpenSource[], given: readonly string[]): DiskInput[] => {
+type OpenInput = DiskInput & Pick<OpenSource, 'disk'>
+
+const nameDisks = (sources: readonly OpenSource[], given: readonly string[]): OpenInput[] => {
   if (given.length > sources.length) {
     throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${given.length} disk names for ${sources.length} disks`)
   }
@@ -134,7 +136,7 @@ const parseWorkers = (text: string | undefined): number => {
 const progressOf = (
   event: DiskProgress,
   all: readonly DiskProgress[],
-  disks: readonly DiskInput[],
+  disks: readonly OpenInput[],
 ): Parameters<ReturnType<typeof startProgress>['show']>[0] => {
   const sum = (field: 'doneBytes' | 'newBytes' | 'storedBytes'): number =>
     all.reduce((total, disk) => total + disk[field], 0)

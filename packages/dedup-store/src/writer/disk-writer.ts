@@ -23,12 +23,20 @@ import type { BottleneckMeter } from './bottleneck.ts'
 import type { WindowStats, WindowTimes } from './window-job.ts'
 import type { WindowPool } from './window-pool.ts'
 
+/** Opens a disk when its turn has come; it is closed as soon as it is stored. */
+export type OpenDiskInput = (options: AbortOptions) => Promise<DiskReader | DiskStream>
+
 /** What is to be stored. */
 export interface DiskInput {
   readonly name: string
   /** Where it came from, for people. */
   readonly source: string
-  readonly disk: DiskReader | DiskStream
+  readonly disk: DiskReader | DiskStream | OpenDiskInput
+  /**
+   * Name of the disk in the parent snapshot that this is a later state of; null when it is none's. The disk's extents must say
+   * `dirty` against that snapshot and no other. @default name
+   */
+  readonly base?: string | null
   /** A descriptor of this process that holds the disk as it is: workers then read it themselves. */
   readonly fileDescriptor?: number
 }
@@ -57,12 +65,29 @@ export interface StoreDiskOptions extends AbortOptions {
   readonly onProgress?: ((progress: DiskProgress) => void) | undefined
 }
 
+/** An input whose disk is open. */
+export interface OpenedInput extends DiskInput {
+  readonly disk: DiskReader | DiskStream
+}
+
+/** Opens what waits for its turn, and closes that again; what was open stays so. */
+export const withDisk = async <Result>(
+  input: DiskInput,
+  work: (opened: OpenedInput) => Promise<Result>,
+  options: AbortOptions,
+): Promise<Result> => {
+  const { disk } = input
+  if (typeof disk !== 'function') return await work({ ...input, disk })
+  await using opened = await disk(options)
+  return await work({ ...input, disk: opened })
+}
+
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 
 /** Stores a disk and gives back its record. Nothing counts before the session commits. */
 export const storeDisk = async (
   { pool, nodes }: { pool: WindowPool; nodes: NodeStore },
-  input: DiskInput,
+  input: OpenedInput,
   { chunker, parent, onProgress, signal }: StoreDiskOptions,
 ): Promise<DiskRecord> => {
   const { disk } = input
@@ -103,7 +128,12 @@ const isUsable = ({ record }: DiskParent, disk: DiskReader, chunker: ChunkerPara
   record.sizeBytes === disk.sizeBytes && isSameChunker(record.chunker, chunker)
 
 const storeWindow = async (
-  { pool, nodes, input, base }: { pool: WindowPool; nodes: NodeStore; input: DiskInput; base: DiskParent | undefined },
+  {
+    pool,
+    nodes,
+    input,
+    base,
+  }: { pool: WindowPool; nodes: NodeStore; input: OpenedInput; base: DiskParent | undefined },
   { window, length, ranges, isClean, changes, bytes }: DiskWindow,
   signal: AbortSignal,
 ): Promise<{ leaf: NodeReference; stats?: WindowStats; times?: WindowTimes }> => {

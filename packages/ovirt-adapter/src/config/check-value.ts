@@ -21,14 +21,16 @@ export const checkValue = (rule: ValueRule, text: string): CheckedValue => {
       return rule.values.includes(text) ? { value: text } : wrong(text, `one of ${rule.values.join(', ')}`)
     case 'flag':
       return text === 'yes' || text === 'no' ? { value: text === 'yes' } : wrong(text, 'yes or no')
-    case 'whole': {
-      const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
-      const isInRange = value >= rule.min && value <= rule.max
-      return isInRange ? { value } : wrong(text, `a whole number from ${rule.min} to ${rule.max}`)
-    }
+    case 'whole':
+      return checkWhole(text, rule)
     case 'bytes':
       return checkBytes(text, rule.min)
   }
+}
+
+const checkWhole = (text: string, { min, max }: { min: number; max: number }): CheckedValue => {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  return value >= min && value <= max ? { value } : wrong(text, `a whole number from ${min} to ${max}`)
 }
 
 const checkBytes = (text: string, min: number): CheckedValue => {

@@ -60,6 +60,7 @@ export const planIso = async (
     root: tree.root,
     files,
     layout: layOut(tree.root, files),
+    lastSerial: tree.nextSerial,
     volumeId: volumeId.toUpperCase().replaceAll(/[^A-Z0-9_]/gu, '_').slice(0, 32),
     timeNs,
     setId: randomBytes(8).toString('hex'),
@@ -76,7 +77,7 @@ export const planIso = async (
 }
 
 /** Adds the list to the root, under a name that nothing there has. */
-const addNameList = ({ root, files, directories }: IsoTree, { text }: NameList, timeNs: bigint): IsoFile => {
+const addNameList = ({ root, nextSerial }: IsoTree, { text }: NameList, timeNs: bigint): IsoFile => {
   const taken = new Set(root.children.flatMap(({ names }) => Object.values(names)).map(name => name.toLowerCase()))
   let stem = 'GRANARY-NAMES'
   for (let n = 1; taken.has(`${stem}.txt`.toLowerCase()) || taken.has(isoNameOf(stem).toLowerCase()); n++)
@@ -86,7 +87,7 @@ const addNameList = ({ root, files, directories }: IsoTree, { text }: NameList, 
     stat: { type: 'file', ino: 0, sizeBytes: text.length, nlink: 1, mode: 0o644, uid: 0, gid: 0, mtime: timeNs, ctime: timeNs },
     sizeBytes: text.length,
     open: async () => contentOfBytes(text),
-    serial: (files.at(-1)?.serial ?? 0) + directories + 1,
+    serial: nextSerial,
     links: 1,
     sector: 0,
     entrySector: 0,

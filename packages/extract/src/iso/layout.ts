@@ -44,16 +44,17 @@ export const layOut = (root: IsoDirectory, files: readonly IsoFile[]): IsoLayout
   const directories = [...directoriesBelow(root)]
   const sectors = new SectorCounter(UDF_AT.partition + FILE_SET_SECTORS)
   for (const file of files) file.sector = sectors.take(file.sizeBytes)
+  const isoTable = placeTable(root, isoView, sectors)
+  const jolietTable = placeTable(root, jolietView, sectors)
+  for (const view of [isoView, jolietView])
+    for (const directory of directories) placeDirectory(directory, view, sectors)
   for (const directory of directories) directory.file.entrySector = sectors.take(SECTOR_BYTES)
   for (const file of files) if (file.first?.names.udf !== undefined) file.entrySector = sectors.take(SECTOR_BYTES)
   for (const directory of directories) {
     directory.udf.sizeBytes = directoryBytes(directory)
     directory.udf.sector = sectors.take(directory.udf.sizeBytes)
   }
-  const isoTable = placeTable(root, isoView, sectors)
-  const jolietTable = placeTable(root, jolietView, sectors)
-  for (const view of [isoView, jolietView])
-    for (const directory of directories) placeDirectory(directory, view, sectors)
+  // UDF comes last, so that its second anchor stands right behind what it uses: 7-Zip looks for it there.
   const lastSector = sectors.take(SECTOR_BYTES)
   if (lastSector > MAX_SECTORS) throw tooLarge(lastSector)
   return { isoTable, jolietTable, directories, lastSector }

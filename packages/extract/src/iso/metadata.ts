@@ -7,7 +7,7 @@ import type { IsoDirectory, IsoFile } from './node.ts'
 import { encodePathTable } from './path-table.ts'
 import { SECTOR_BYTES, inSectors, sectorsOf } from './sectors.ts'
 import { encodeIdentifiers } from './udf/directory.ts'
-import { encodeDirectoryEntry, encodeFileEntry } from './udf/file-entry.ts'
+import { encodeDirectoryEntry, encodeFileEntry, nextUniqueId } from './udf/file-entry.ts'
 import { UDF_AT, anchor, descriptorSequence, fileSet, integritySequence, recognitionSequence } from './udf/volume.ts'
 import type { UdfVolume } from './udf/volume.ts'
 import { jolietDescriptor, primaryDescriptor, terminator } from './volume-descriptors.ts'
@@ -20,13 +20,15 @@ export interface ImageFacts {
   readonly root: IsoDirectory
   readonly files: readonly IsoFile[]
   readonly layout: IsoLayout
+  /** Of the files and directories. */
+  readonly lastSerial: number
   readonly volumeId: string
   readonly timeNs: bigint
   /** 16 hexadecimal digits. */
   readonly setId: string
 }
 
-const udfVolumeOf = ({ root, files, layout, volumeId, timeNs, setId }: ImageFacts): UdfVolume => ({
+const udfVolumeOf = ({ root, files, layout, lastSerial, volumeId, timeNs, setId }: ImageFacts): UdfVolume => ({
   volumeId,
   setId,
   timeNs,
@@ -34,7 +36,7 @@ const udfVolumeOf = ({ root, files, layout, volumeId, timeNs, setId }: ImageFact
   rootEntrySector: root.file.entrySector,
   files: files.length,
   directories: layout.directories.length,
-  nextUniqueId: 17 + Math.max(...[root.file, files.at(-1) ?? root.file].map(({ serial }) => serial)) + layout.directories.length,
+  nextUniqueId: nextUniqueId(lastSerial),
 })
 
 /** Everything before the content. */
@@ -73,12 +75,6 @@ const volumeFacts = (
 
 /** Everything behind the content, in pieces of whole sectors. */
 export function* leadOut({ files, layout }: ImageFacts): Generator<Bytes, void, undefined> {
-  for (const directory of layout.directories) yield inSectors([encodeDirectoryEntry(directory)], 1)
-  // The entry of a lost file is left empty; nothing leads there.
-  for (const file of files)
-    if (file.entrySector > 0) yield inSectors(file.isLost ? [] : [encodeFileEntry(file)], 1)
-  for (const directory of layout.directories)
-    yield inSectors([encodeIdentifiers(directory)], sectorsOf(directory.udf.sizeBytes))
   yield* tables(layout.isoTable, isoView)
   yield* tables(layout.jolietTable, jolietView)
   for (const view of [isoView, jolietView]) {
@@ -89,6 +85,12 @@ export function* leadOut({ files, layout }: ImageFacts): Generator<Bytes, void, 
       yield inSectors(continuation, place.continuationSectors)
     }
   }
+  for (const directory of layout.directories) yield inSectors([encodeDirectoryEntry(directory)], 1)
+  // The entry of a lost file is left empty; nothing leads there.
+  for (const file of files)
+    if (file.entrySector > 0) yield inSectors(file.isLost ? [] : [encodeFileEntry(file)], 1)
+  for (const directory of layout.directories)
+    yield inSectors([encodeIdentifiers(directory)], sectorsOf(directory.udf.sizeBytes))
   yield inSectors([anchor(layout.lastSector)], 1)
 }
 

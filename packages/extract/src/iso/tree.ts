@@ -21,6 +21,8 @@ export interface IsoTree {
   /** Every file once, in the order of the entries, directories left out. */
   readonly files: readonly IsoFile[]
   readonly directories: number
+  /** Higher than every serial number in use. */
+  readonly nextSerial: number
   /** Entries that an image can't hold. */
   readonly errors: readonly IsoError[]
 }
@@ -62,7 +64,13 @@ class TreeBuilder {
   }
 
   finish(): IsoTree {
-    return { root: this.#root, files: this.#files, directories: this.#directories, errors: this.#errors }
+    return {
+      root: this.#root,
+      files: this.#files,
+      directories: this.#directories,
+      nextSerial: this.#serial + 1,
+      errors: this.#errors,
+    }
   }
 
   #addFile(parent: IsoDirectory, name: Name, entry: IsoEntry): void {

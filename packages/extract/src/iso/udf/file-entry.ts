@@ -32,6 +32,8 @@ const FIRST_UNIQUE_ID = 16
 
 export const uniqueIdOf = (file: IsoFile, isRoot: boolean): number => (isRoot ? 0 : FIRST_UNIQUE_ID + file.serial)
 
+export const nextUniqueId = (lastSerial: number): number => FIRST_UNIQUE_ID + lastSerial + 1
+
 /** The path components of a link's target (4/14.16), or undefined where they don't fit into its file entry. */
 export const linkContent = (target: Name): Bytes | undefined => {
   const isAbsolute = bytesOfName(target)[0] === 0x2f

@@ -66,12 +66,16 @@ const posixEntry = ({ stat, serial }: IsoFile, links: number): Bytes => {
   return systemUseEntry('PX', data)
 }
 
-/** 4.1.2. Linux takes the number whole from the low half when the high one is zero, so both are filled. */
+/**
+ * 4.1.2. Readers disagree: what fits into the 16 bits of old is one number to all of them; larger ones are given as Linux
+ * reads them, major in the high half and minor in the low one.
+ */
 const deviceEntry = ({ major, minor }: { readonly major: number; readonly minor: number }): Bytes => {
   const data = new Uint8Array(16)
   const view = new DataView(data.buffer)
-  setBoth32(view, 0, major)
-  setBoth32(view, 8, minor)
+  const isOld = major > 0 && major <= 0xff && minor <= 0xff
+  setBoth32(view, 0, isOld ? 0 : major)
+  setBoth32(view, 8, isOld ? (major << 8) | minor : minor)
   return systemUseEntry('PN', data)
 }
 

@@ -136,7 +136,10 @@ function* sectionsOf({ sector, sizeBytes }: IsoFile): Generator<Pick<RecordParts
 const linksOf = (node: IsoNode): number =>
   isDirectory(node) ? 2 + node.children.filter(isDirectory).length : node.file.links
 
-const encodeRecord = ({ identifier, sector, bytes, flags, file, systemUse }: RecordParts, areas: ContinuationAreas): Bytes => {
+const encodeRecord = (
+  { identifier, sector, bytes, flags, file, systemUse }: RecordParts,
+  areas: ContinuationAreas,
+): Bytes => {
   const ownBytes = AT.identifier + identifier.length
   const paddedBytes = ownBytes + (ownBytes % 2)
   const entries = systemUse === undefined ? new Uint8Array(0) : placeEntries(systemUse, paddedBytes, areas)

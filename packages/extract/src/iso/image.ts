@@ -61,7 +61,10 @@ export const planIso = async (
     files,
     layout: layOut(tree.root, files),
     lastSerial: tree.nextSerial,
-    volumeId: volumeId.toUpperCase().replaceAll(/[^A-Z0-9_]/gu, '_').slice(0, 32),
+    volumeId: volumeId
+      .toUpperCase()
+      .replaceAll(/[^A-Z0-9_]/gu, '_')
+      .slice(0, 32),
     timeNs,
     setId: randomBytes(8).toString('hex'),
   }
@@ -84,7 +87,17 @@ const addNameList = ({ root, nextSerial }: IsoTree, { text }: NameList, timeNs: 
     stem = `GRANARY-NAMES-${n}`
   const name = `${stem}.txt`
   const file: IsoFile = {
-    stat: { type: 'file', ino: 0, sizeBytes: text.length, nlink: 1, mode: 0o644, uid: 0, gid: 0, mtime: timeNs, ctime: timeNs },
+    stat: {
+      type: 'file',
+      ino: 0,
+      sizeBytes: text.length,
+      nlink: 1,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      mtime: timeNs,
+      ctime: timeNs,
+    },
     sizeBytes: text.length,
     open: async () => contentOfBytes(text),
     serial: nextSerial,
@@ -93,7 +106,12 @@ const addNameList = ({ root, nextSerial }: IsoTree, { text }: NameList, timeNs: 
     entrySector: 0,
     isLost: false,
   }
-  const node = { name: { text: name }, file, parent: root, names: { iso: isoNameOf(stem), rockRidge: name, joliet: name, udf: name } }
+  const node = {
+    name: { text: name },
+    file,
+    parent: root,
+    names: { iso: isoNameOf(stem), rockRidge: name, joliet: name, udf: name },
+  }
   file.first = node
   root.children.push(node)
   return file

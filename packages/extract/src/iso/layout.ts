@@ -91,7 +91,11 @@ const placeDirectory = (directory: IsoDirectory, view: RecordView, sectors: Sect
 }
 
 const tooLarge = (sectors: number): GranaryError =>
-  new GranaryError('GRANARY_LIMIT', `an ISO image has less than 8 TiB, these files would take ${sectors * SECTOR_BYTES} bytes`, {
-    detail: { sizeBytes: sectors * SECTOR_BYTES },
-    hint: 'choose fewer files, or extract them to a folder',
-  })
+  new GranaryError(
+    'GRANARY_LIMIT',
+    `an ISO image has less than 8 TiB, these files would take ${sectors * SECTOR_BYTES} bytes`,
+    {
+      detail: { sizeBytes: sectors * SECTOR_BYTES },
+      hint: 'choose fewer files, or extract them to a folder',
+    },
+  )

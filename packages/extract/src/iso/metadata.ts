@@ -87,8 +87,7 @@ export function* leadOut({ files, layout }: ImageFacts): Generator<Bytes, void, 
   }
   for (const directory of layout.directories) yield inSectors([encodeDirectoryEntry(directory)], 1)
   // The entry of a lost file is left empty; nothing leads there.
-  for (const file of files)
-    if (file.entrySector > 0) yield inSectors(file.isLost ? [] : [encodeFileEntry(file)], 1)
+  for (const file of files) if (file.entrySector > 0) yield inSectors(file.isLost ? [] : [encodeFileEntry(file)], 1)
   for (const directory of layout.directories)
     yield inSectors([encodeIdentifiers(directory)], sectorsOf(directory.udf.sizeBytes))
   yield inSectors([anchor(layout.lastSector)], 1)

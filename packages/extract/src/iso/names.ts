@@ -8,6 +8,7 @@ import { bytesOfName } from '@granary/guestfs'
 import type { Name } from '@granary/guestfs'
 import { isDirectory } from './node.ts'
 import type { IsoDirectory, IsoNode } from './node.ts'
+import { isLatin1 } from './udf/descriptor.ts'
 import { linkContent } from './udf/file-entry.ts'
 
 /** What names look like in one view. */
@@ -57,7 +58,7 @@ const rockRidgeRules: NameRules = {
   isKept: () => true,
 }
 
-const FORBIDDEN_IN_JOLIET = /[\u0000-\u001f*/:;?\\]/gu
+const FORBIDDEN_IN_JOLIET = /[\p{Cc}*/:;?\\]/gu
 
 /** Joliet, "Allowed Character Set": 64 units of UCS-2. Windows takes two names that differ by case for one. */
 const jolietRules: NameRules = {
@@ -77,11 +78,6 @@ const udfRules: NameRules = {
   fold: same,
   mark: '~',
   isKept: isWhole,
-}
-
-const isLatin1 = (text: string): boolean => {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return false
-  return true
 }
 
 /** Gives the children of a directory their names in every view. */
@@ -114,6 +110,8 @@ export const changedNames = (node: IsoNode): readonly { readonly view: string; r
     changed.push({ view: 'Rock Ridge', name: Buffer.from(names.rockRidge, 'latin1').toString() })
   if (names.joliet !== undefined && !isWhole(name, names.joliet)) changed.push({ view: 'Joliet', name: names.joliet })
   if (names.udf !== undefined && !isWhole(name, names.udf)) changed.push({ view: 'UDF', name: names.udf })
+  if (names.udf === undefined && node.file.target !== undefined)
+    changed.push({ view: 'UDF', name: '(not there: the target of the link is too long)' })
   return changed
 }
 

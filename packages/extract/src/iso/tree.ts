@@ -31,7 +31,10 @@ export interface IsoTree {
  * @throws GranaryError `GRANARY_LIMIT` with more than 500,000 entries or 65,535 directories, `GRANARY_INVALID_ARGUMENT`
  * when two entries have the same path
  */
-export const buildTree = async (entries: AsyncIterable<IsoEntry> | Iterable<IsoEntry>, nowNs: bigint): Promise<IsoTree> => {
+export const buildTree = async (
+  entries: AsyncIterable<IsoEntry> | Iterable<IsoEntry>,
+  nowNs: bigint,
+): Promise<IsoTree> => {
   const builder = new TreeBuilder(nowNs)
   for await (const entry of entries) builder.add(entry)
   return builder.finish()
@@ -151,22 +154,39 @@ class TreeBuilder {
 
   #defaultStat(): Stat {
     const time = this.#nowNs
-    return { type: 'dir', ino: 0, sizeBytes: SECTOR_BYTES, nlink: 2, mode: 0o755, uid: 0, gid: 0, mtime: time, ctime: time }
+    return {
+      type: 'dir',
+      ino: 0,
+      sizeBytes: SECTOR_BYTES,
+      nlink: 2,
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+      mtime: time,
+      ctime: time,
+    }
   }
 }
 
 const place = (): DirectoryPlace => ({ sector: 0, sectors: 0, continuationSectors: 0, number: 0 })
 
-const keyOf = (name: Name): string => (name.bytes === undefined ? name.text : Buffer.from(bytesOfName(name)).toString('latin1') + '\0')
+const keyOf = (name: Name): string =>
+  name.bytes === undefined ? name.text : Buffer.from(bytesOfName(name)).toString('latin1') + '\0'
 
 const taken = (path: string): GranaryError =>
-  new GranaryError('GRANARY_INVALID_ARGUMENT', `${path} stands twice among the files of the image`, { detail: { path } })
+  new GranaryError('GRANARY_INVALID_ARGUMENT', `${path} stands twice among the files of the image`, {
+    detail: { path },
+  })
 
 const tooLarge = (path: string, sizeBytes: number): GranaryError =>
-  new GranaryError('GRANARY_LIMIT', `${path}: an ISO image holds files of up to ${MAX_FILE_BYTES} bytes, found ${sizeBytes}`, {
-    detail: { path, sizeBytes, limitBytes: MAX_FILE_BYTES },
-    hint: 'extract it to a folder',
-  })
+  new GranaryError(
+    'GRANARY_LIMIT',
+    `${path}: an ISO image holds files of up to ${MAX_FILE_BYTES} bytes, found ${sizeBytes}`,
+    {
+      detail: { path, sizeBytes, limitBytes: MAX_FILE_BYTES },
+      hint: 'extract it to a folder',
+    },
+  )
 
 const tooMany = (what: string, limit: number): GranaryError =>
   new GranaryError('GRANARY_LIMIT', `an ISO image holds up to ${limit} ${what}`, {

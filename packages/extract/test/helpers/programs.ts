@@ -12,5 +12,10 @@ export const whyNo = (...programs: readonly string[]): string | false => {
 
 /** @returns its standard output as latin1, so that names of any bytes survive */
 export const program = async (name: string, ...words: readonly string[]): Promise<string> =>
-  (await run(name, words, { encoding: 'latin1', maxBuffer: 1 << 28, env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' } }))
-    .stdout
+  (
+    await run(name, words, {
+      encoding: 'latin1',
+      maxBuffer: 1 << 28,
+      env: { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+    })
+  ).stdout

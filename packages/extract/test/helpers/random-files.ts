@@ -63,7 +63,9 @@ export const randomFiles = ({ seed, count, plain = false, maxNameUnits = 250 }: 
 
   const name = (): Name => {
     if (!plain && random(12) === 0) {
-      const bytes = seededBytes(pick([2, 9, 120, 240]), random(1e9)).map(byte => (byte === 0 || byte === 0x2f || byte === 0x0a ? 0xff : byte))
+      const bytes = seededBytes(pick([2, 9, 120, 240]), random(1e9)).map(byte =>
+        byte === 0 || byte === 0x2f || byte === 0x0a ? 0xff : byte,
+      )
       return { text: Array.from(bytes, byte => (byte < 0x80 ? String.fromCharCode(byte) : '?')).join(''), bytes }
     }
     const letters = Array.from(pick(LETTERS))
@@ -79,20 +81,39 @@ export const randomFiles = ({ seed, count, plain = false, maxNameUnits = 250 }: 
     entries.push({ path, ...entry })
     const { type, mode = 0, uid = 0, gid = 0, mtime = 0n } = entry.stat
     const isSpecial = !['file', 'dir', 'symlink'].includes(type)
-    expected.set(key, { type: isSpecial ? 'special' : type, mode, uid, gid, seconds: Number(mtime / 1_000_000_000n), ...more })
+    expected.set(key, {
+      type: isSpecial ? 'special' : type,
+      mode,
+      uid,
+      gid,
+      seconds: Number(mtime / 1_000_000_000n),
+      ...more,
+    })
   }
 
   let links = 0
   for (let i = 0; i < count; i++) {
     const path = [...pick(folders), name()]
     if (taken.has(keyOf(path).toLowerCase())) continue
-    const owner = { uid: pick([0, 1000, 70_000]), gid: pick([0, 100, 100_000]), mtime: BigInt(SECONDS - random(1e9)) * 1_000_000_000n + 5n }
+    const owner = {
+      uid: pick([0, 1000, 70_000]),
+      gid: pick([0, 100, 100_000]),
+      mtime: BigInt(SECONDS - random(1e9)) * 1_000_000_000n + 5n,
+    }
     const what = random(20)
     if (what < 3) {
       folders.push(path)
       add(path, { stat: statOf('dir', { ...owner, mode: pick([0o755, 0o700, 0o1777]) }) }, {})
     } else if (what < 5 && !plain) {
-      const target = pick(['a', '../../x', '/абс/path', 'y'.repeat(200), `/${'z'.repeat(120)}/${'q'.repeat(255)}`, './d/..', 'n/'.repeat(150) + 'e'])
+      const target = pick([
+        'a',
+        '../../x',
+        '/абс/path',
+        'y'.repeat(200),
+        `/${'z'.repeat(120)}/${'q'.repeat(255)}`,
+        './d/..',
+        'n/'.repeat(150) + 'e',
+      ])
       const shown = Buffer.from(target).toString('latin1')
       add(path, { stat: statOf('symlink', { ...owner, mode: 0o777 }), target: { text: target } }, { target: shown })
     } else if (what < 6 && !plain) {

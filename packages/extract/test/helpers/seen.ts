@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { extract } from 'tar-stream'
+import type { Header } from 'tar-stream'
 
 /** Undefined where a view doesn't tell. */
 export interface SeenFile {
@@ -39,14 +40,22 @@ export const seenInFolder = (folder: string): Seen => {
     })
     if (type !== 'dir') return
     for (const child of readdirSync(path, { encoding: 'buffer' }))
-      look(Buffer.concat([path, slash, child]), name === '' ? child.toString('latin1') : `${name}/${child.toString('latin1')}`)
+      look(
+        Buffer.concat([path, slash, child]),
+        name === '' ? child.toString('latin1') : `${name}/${child.toString('latin1')}`,
+      )
   }
   look(Buffer.from(folder), '')
   seen.delete('')
   return seen
 }
 
-const TAR_TYPES: Readonly<Record<string, string>> = { directory: 'dir', symlink: 'symlink', file: 'file', 'contiguous-file': 'file' }
+const TAR_TYPES: Readonly<Record<string, string>> = {
+  directory: 'dir',
+  symlink: 'symlink',
+  file: 'file',
+  'contiguous-file': 'file',
+}
 
 /** What a tar stream holds; a second name is shown as the file it names. */
 export const seenInTar = async (path: string): Promise<Seen> => {
@@ -54,29 +63,33 @@ export const seenInTar = async (path: string): Promise<Seen> => {
   const entries = extract({ filenameEncoding: 'latin1' } as Parameters<typeof extract>[0])
   const reading = pipeline(createReadStream(path), entries)
   for await (const entry of entries) {
-    const { header } = entry
-    const name = header.name.replace(/^\.\//, '').replace(/\/$/, '')
+    const name = entry.header.name.replace(/^\.\//, '').replace(/\/$/, '')
     const hash = createHash('sha256')
     for await (const piece of entry as AsyncIterable<Buffer>) hash.update(piece)
-    const known = header.type === 'link' ? seen.get((header.linkname ?? '').replace(/^\.\//, '')) : undefined
-    const type = TAR_TYPES[header.type ?? ''] ?? 'special'
+    const linked = seen.get((entry.header.linkname ?? '').replace(/^\.\//, ''))
     seen.set(
       name,
-      known ?? {
-        type,
-        ...(header.mode === undefined ? {} : { mode: header.mode & 0o7777 }),
-        ...(header.uid === undefined ? {} : { uid: header.uid }),
-        ...(header.gid === undefined ? {} : { gid: header.gid }),
-        ...(header.mtime === undefined ? {} : { seconds: header.mtime.getTime() / 1000 }),
-        ...(type === 'file' ? { sizeBytes: header.size ?? 0, sha256: hash.digest('hex') } : {}),
-        ...(type === 'symlink' ? { target: header.linkname ?? '' } : {}),
-      },
+      entry.header.type === 'link' && linked !== undefined ? linked : seenInHeader(entry.header, hash.digest('hex')),
     )
   }
   await reading
   seen.delete('.')
   seen.delete('')
   return seen
+}
+
+const seenInHeader = (header: Header, sha256: string): SeenFile => {
+  const { mode = 0, uid = 0, gid = 0, mtime = new Date(0), size = 0, linkname = '' } = header
+  const type = TAR_TYPES[header.type ?? ''] ?? 'special'
+  return {
+    type,
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    seconds: mtime.getTime() / 1000,
+    ...(type === 'file' ? { sizeBytes: size, sha256 } : {}),
+    ...(type === 'symlink' ? { target: linkname } : {}),
+  }
 }
 
 /** What is missing, too much or other: one line each. `expected` may say less of a file than is found. */

@@ -101,9 +101,15 @@ export const characterSet = (): Bytes => {
   return bytes
 }
 
+/** All of it is below 256, so that one byte a character is enough. */
+export const isLatin1 = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return false
+  return true
+}
+
 /** OSTA compressed Unicode (UDF 2.1.1): one byte a character where all are below 256, else two, in big-endian order. */
 export const compressedUnicode = (text: string): Bytes => {
-  const isNarrow = !/[^\u0000-\u00ff]/u.test(text)
+  const isNarrow = isLatin1(text)
   const units = isNarrow ? Buffer.from(text, 'latin1') : Buffer.from(text, 'utf16le').swap16()
   return Buffer.concat([Uint8Array.of(isNarrow ? 8 : 16), units])
 }
@@ -111,7 +117,7 @@ export const compressedUnicode = (text: string): Bytes => {
 /** A dstring of fixed length, whose last byte says how much of it is used (1/7.2.12). */
 export const dstring = (text: string, length: number): Bytes => {
   const bytes = new Uint8Array(length)
-  const isNarrow = !/[^\u0000-\u00ff]/u.test(text)
+  const isNarrow = isLatin1(text)
   const room = isNarrow ? length - 2 : Math.floor((length - 2) / 2)
   const content = compressedUnicode(text.slice(0, room))
   bytes.set(content)

@@ -59,7 +59,8 @@ export const encodeFileEntry = (file: IsoFile): Bytes => {
     links: file.links,
     uniqueId: uniqueIdOf(file, false),
     sector: entrySector,
-    ...(embedded === undefined ? { content: { sector: file.sector, sizeBytes: file.sizeBytes } } : { embedded }),
+    content: { sector: file.sector, sizeBytes: file.sizeBytes },
+    ...(embedded === undefined ? {} : { embedded }),
   })
 }
 
@@ -79,12 +80,13 @@ interface Entry {
   readonly links: number
   readonly uniqueId: number
   readonly sector: number
+  readonly content: { readonly sector: number; readonly sizeBytes: number }
+  /** Stands in the entry itself, instead of the content. */
   readonly embedded?: Bytes
-  readonly content?: { readonly sector: number; readonly sizeBytes: number }
 }
 
 const encodeEntry = ({ file: { stat }, type, links, uniqueId, sector, embedded, content }: Entry): Bytes => {
-  const allocation = embedded ?? shortAllocations(content ?? { sector: 0, sizeBytes: 0 })
+  const allocation = embedded ?? shortAllocations(content)
   const bytes = new Uint8Array(FIXED_BYTES + allocation.length)
   const view = new DataView(bytes.buffer)
   view.setUint16(20, 4, true) // Strategy 4: one entry, recorded directly (4/14.6.2).
@@ -95,11 +97,9 @@ const encodeEntry = ({ file: { stat }, type, links, uniqueId, sector, embedded, 
   view.setUint32(40, stat.gid ?? 0, true)
   view.setUint32(44, permissions(stat), true)
   view.setUint16(48, Math.min(links, 0xffff), true)
-  view.setBigUint64(56, BigInt(embedded?.length ?? content?.sizeBytes ?? 0), true)
-  view.setBigUint64(64, BigInt(sectorsOf(content?.sizeBytes ?? 0)), true)
-  bytes.set(timestamp(stat.atime ?? stat.mtime ?? 0n), 72)
-  bytes.set(timestamp(stat.mtime ?? 0n), 84)
-  bytes.set(timestamp(stat.ctime ?? stat.mtime ?? 0n), 96)
+  view.setBigUint64(56, BigInt(embedded?.length ?? content.sizeBytes), true)
+  view.setBigUint64(64, BigInt(sectorsOf(content.sizeBytes)), true)
+  bytes.set(timesOf(stat), 72)
   view.setUint32(108, 1, true)
   bytes.set(implementationId(), 128)
   view.setBigUint64(160, BigInt(uniqueId), true)
@@ -108,6 +108,10 @@ const encodeEntry = ({ file: { stat }, type, links, uniqueId, sector, embedded, 
   setTag(bytes, TAG.fileEntry, blockOf(sector))
   return bytes
 }
+
+/** Access, modification, change of attributes; what isn't known is the modification. */
+const timesOf = ({ atime, mtime = 0n, ctime }: Stat): Bytes =>
+  Buffer.concat([atime ?? mtime, mtime, ctime ?? mtime].map(timestamp))
 
 const shortAllocations = ({ sector, sizeBytes }: { readonly sector: number; readonly sizeBytes: number }): Bytes => {
   const bytes = new Uint8Array(8 * Math.ceil(sizeBytes / MAX_EXTENT_BYTES))

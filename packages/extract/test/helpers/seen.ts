@@ -79,7 +79,7 @@ export const seenInTar = async (path: string): Promise<Seen> => {
 }
 
 const seenInHeader = (header: Header, sha256: string): SeenFile => {
-  const { mode = 0, uid = 0, gid = 0, mtime = new Date(0), size = 0, linkname = '' } = header
+  const { mode, uid, gid, mtime, size, linkname } = header
   const type = TAR_TYPES[header.type ?? ''] ?? 'special'
   return {
     type,

@@ -1,6 +1,5 @@
 /** Backup and restore of virtual machines on oVirt-family platforms. @module */
 export type {
-  EngineJson,
   EngineRecord,
   MachineAttachment,
   MachineDisk,

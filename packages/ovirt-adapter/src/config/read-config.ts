@@ -2,10 +2,10 @@
 import { open } from 'node:fs/promises'
 import { GranaryError, fromSystemError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
+import { engineBase } from '../engine/address.ts'
 import { checkValue } from './check-value.ts'
 import type { CheckedValue, ConfigValue } from './check-value.ts'
 import { readConfFile } from './conf-file.ts'
-import { engineUrlOf } from './engine-url.ts'
 import type { ConfigEntry, ConfigProblem } from './entries.ts'
 import { KEYS, isConfigKey } from './keys.ts'
 import type { ConfigKey, KeyRow } from './keys.ts'
@@ -99,7 +99,12 @@ export const parseOvirtConfig = async (
 
 const checkEntry = (key: ConfigKey, { value }: ConfigEntry): CheckedValue => {
   const checked = checkValue(KEYS[key], value)
-  return key === 'engine' && 'value' in checked ? engineUrlOf(value) : checked
+  if (key !== 'engine' || 'problem' in checked) return checked
+  try {
+    return { value: engineBase(value) }
+  } catch (error) {
+    return { problem: (error as GranaryError).message }
+  }
 }
 
 const secretOf = async (

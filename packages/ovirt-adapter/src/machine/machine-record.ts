@@ -5,9 +5,7 @@
  * @see docs/formats/ovirt-machine.md
  * @module
  */
-
-/** A body as the engine sent it: numbers and booleans are strings, as its JSON has them. */
-export type EngineJson = Readonly<Record<string, unknown>>
+import type { Json } from '../engine/json.ts'
 
 export interface Named {
   readonly id: string
@@ -23,7 +21,7 @@ export interface MachineRecord {
   /** `level`: the compatibility level, such as `4.7`. */
   readonly cluster: Named & { readonly level: string }
   /** `GET /vms/ID?all_content=true`, without its OVF and without the secrets of `initialization`. */
-  readonly vm: EngineJson
+  readonly vm: Json
   /** In the engine's dialect, its secrets split off. Where the engine gave none, the machine is rebuilt from `vm` alone. */
   readonly ovf?: string
   readonly secrets?: MachineSecrets
@@ -32,10 +30,10 @@ export interface MachineRecord {
   /** Disks that are not in the copy, with the reason. */
   readonly notCopied: readonly NotCopiedDisk[]
   readonly nics: readonly MachineNic[]
-  readonly watchdogs: readonly EngineJson[]
-  readonly cdroms: readonly EngineJson[]
-  readonly hostDevices: readonly EngineJson[]
-  readonly numaNodes: readonly EngineJson[]
+  readonly watchdogs: readonly Json[]
+  readonly cdroms: readonly Json[]
+  readonly hostDevices: readonly Json[]
+  readonly numaNodes: readonly Json[]
   readonly tags: readonly string[]
   readonly affinityLabels: readonly string[]
   readonly affinityGroups: readonly string[]
@@ -51,7 +49,7 @@ export interface MachineRecord {
   /** Whether the guest's file systems were frozen at the moment of the copy. */
   readonly frozen: 'yes' | 'no' | 'unknown'
   /** What the next backup continues from. A restore does not read it. */
-  readonly tracking?: EngineJson
+  readonly tracking?: Json
 }
 
 export interface EngineRecord {

@@ -286,7 +286,10 @@ t.test('a lone layer shows its own clusters only (shallow, §5.1)', async t => {
     [KiB64, 'data'],
     [2 * KiB64, 'hole'],
   ])
-  t.same((await readAll(disk.openSnapshot('base'))).subarray(0, 2 * KiB64), seededBytes(2 * KiB64, 1))
+  t.equal(
+    Buffer.compare((await readAll(disk.openSnapshot('base'))).subarray(0, 2 * KiB64), seededBytes(2 * KiB64, 1)),
+    0,
+  )
   await t.rejects(async () => disk.openVolume('none'), { code: 'GRANARY_NOT_FOUND' })
   await disk.remove()
 })

@@ -103,18 +103,24 @@ const parseCurl = (words: readonly string[]): Curl => {
   const of = (name: string): string | undefined => options.find(([option]) => option === name)?.[1]
   const isChunked = of('-T') === '-'
   const body = isChunked ? Buffer.from('0\r\n\r\n') : bodyOf(of('--data-binary') ?? of('-d') ?? of('-T'))
-  const headers = options.filter(([option]) => option === '-H').map(([, value]) => value)
-  if (isGiven('-r')) headers.push(`Range: bytes=${of('-r')}`)
-  if (isChunked) headers.push('Transfer-Encoding: chunked')
-  const expects = isChunked || (body?.length ?? 0) > 1024 * 1024
-  if (expects && !headers.some(header => header.startsWith('Expect'))) headers.push('Expect: 100-continue')
   const method = of('-X') ?? (isGiven('-I') ? 'HEAD' : isGiven('-T') ? 'PUT' : 'GET')
   const sockets: Readonly<Record<string, Capture['service']>> = { 'control.sock': 'control', 'images.sock': 'local' }
   return {
     service: sockets[of('--unix-socket') ?? ''] ?? 'remote',
-    request: { method, path: url.replace(/^https?:\/\/[^/]+/, ''), headers, body, isChunked },
+    request: { method, path: url.replace(/^https?:\/\/[^/]+/, ''), headers: headersOf(options, body), body, isChunked },
     isBodyKept: !isGiven('-o'),
   }
+}
+
+/** curl asks before it sends a stream or more than a megabyte. */
+const headersOf = (options: readonly [string, string][], body: Uint8Array | undefined): string[] => {
+  const headers = options.filter(([option]) => option === '-H').map(([, value]) => value)
+  for (const [option, value] of options) if (option === '-r') headers.push(`Range: bytes=${value}`)
+  const isChunked = options.some(([option, value]) => option === '-T' && value === '-')
+  if (isChunked) headers.push('Transfer-Encoding: chunked')
+  const expects = isChunked || (body?.length ?? 0) > 1024 * 1024
+  if (expects && !headers.some(header => header.startsWith('Expect'))) headers.push('Expect: 100-continue')
+  return headers
 }
 
 const bodyOf = (sent: string | undefined): Uint8Array | undefined =>

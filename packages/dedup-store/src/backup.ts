@@ -100,7 +100,8 @@ export const backup = async (
       const { onProgress } = options
       const store = async (opened: OpenedInput): Promise<DiskRecord> =>
         await storeDisk({ pool, nodes }, opened, { chunker, parent: base, onProgress, signal })
-      records.push(await withDisk(input, store, { signal }))
+      const record = await withDisk(input, store, { signal })
+      if (record !== undefined) records.push(record)
     }
     await pool.finish()
     await nodes.finish()

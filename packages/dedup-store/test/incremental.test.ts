@@ -109,7 +109,12 @@ t.test('disks are opened one after another when their turn has come, and closed,
       }
     },
   })
-  await backup(repository, [lazy('a'), lazy('b')], { name: 'machine', workers: 0 })
+  const leftOut = { name: 'none', source: 'test', disk: async () => undefined }
+  const snapshot = await backup(repository, [lazy('a'), leftOut, lazy('b')], { name: 'machine', workers: 0 })
+  t.strictSame(
+    snapshot.disks.map(disk => disk.name),
+    ['a', 'b'],
+  )
   t.strictSame(events.splice(0), ['open a', 'close a', 'open b', 'close b'])
   await t.rejects(backup(repository, [lazy('a', true), lazy('b')], { name: 'other', workers: 0 }), { message: 'lost' })
   t.strictSame(events, ['open a', 'close a'])

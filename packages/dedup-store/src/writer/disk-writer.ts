@@ -23,8 +23,8 @@ import type { BottleneckMeter } from './bottleneck.ts'
 import type { WindowStats, WindowTimes } from './window-job.ts'
 import type { WindowPool } from './window-pool.ts'
 
-/** Opens a disk when its turn has come; it is closed as soon as it is stored. */
-export type OpenDiskInput = (options: AbortOptions) => Promise<DiskReader | DiskStream>
+/** Opens a disk when its turn has come; it is closed as soon as it is stored. Undefined leaves it out of the snapshot. */
+export type OpenDiskInput = (options: AbortOptions) => Promise<DiskReader | DiskStream | undefined>
 
 /** What is to be stored. */
 export interface DiskInput {
@@ -70,16 +70,16 @@ export interface OpenedInput extends DiskInput {
   readonly disk: DiskReader | DiskStream
 }
 
-/** Opens what waits for its turn, and closes that again; what was open stays so. */
+/** Opens what waits for its turn, and closes that again; what was open stays so. Undefined for a disk that is left out. */
 export const withDisk = async <Result>(
   input: DiskInput,
   work: (opened: OpenedInput) => Promise<Result>,
   options: AbortOptions,
-): Promise<Result> => {
+): Promise<Result | undefined> => {
   const { disk } = input
   if (typeof disk !== 'function') return await work({ ...input, disk })
   await using opened = await disk(options)
-  return await work({ ...input, disk: opened })
+  return opened === undefined ? undefined : await work({ ...input, disk: opened })
 }
 
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk

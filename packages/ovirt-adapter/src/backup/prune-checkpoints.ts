@@ -1,0 +1,71 @@
+/**
+ * Removes checkpoints that no backup will start from: bitmaps pile up and make merges of snapshots fail. Only after the new
+ * snapshot is committed, only of machines that are up or down, and only ours unless we are told otherwise.
+ *
+ * @module
+ */
+import { isGranaryError } from '@granary/core'
+import type { AbortOptions } from '@granary/core'
+import type { Engine } from '../engine/engine.ts'
+import { listCheckpoints, removeCheckpoint } from '../engine/resources/checkpoints.ts'
+import type { Checkpoint } from '../engine/resources/checkpoints.ts'
+import { readVm } from '../engine/resources/vms.ts'
+import { waitFor } from '../engine/wait-for.ts'
+import type { Journal } from '../journal/journal.ts'
+import { isOwn } from './ownership.ts'
+import { CONFLICT_TIMEOUT_MS } from './settings.ts'
+
+export interface PruneOptions extends AbortOptions {
+  readonly vmId: string
+  /** Those that backups may still start from. */
+  readonly keep: ReadonlySet<string>
+  /** All others, whoever made them. */
+  readonly includesForeign: boolean
+  readonly journal: Journal
+  /** Other repositories have bases of their own. */
+  readonly repositoryId: string
+}
+
+/** How long the engine may take to remove one. */
+const REMOVAL_TIMEOUT_MS = 600_000
+
+/** @returns what was removed, and a warning for each that stays against our wish */
+export const pruneCheckpoints = async (
+  engine: Engine,
+  { vmId, keep, includesForeign, journal, repositoryId, signal }: PruneOptions,
+): Promise<{ removed: readonly string[]; warnings: readonly string[] }> => {
+  const removed: string[] = []
+  const isUnwanted = ({ id, description }: Checkpoint): boolean =>
+    !keep.has(id) && (includesForeign || isOwn(journal, repositoryId, description))
+  const unwanted = (await listCheckpoints(engine, vmId, { signal })).filter(isUnwanted)
+  for (const { id } of unwanted) {
+    const { name, status } = await readVm(engine, vmId, { signal })
+    if (status !== 'up' && status !== 'down') {
+      return { removed, warnings: [`checkpoints are left for the next backup, since ${name} is ${status}`] }
+    }
+    try {
+      await removeOne(engine, vmId, id, { signal })
+      removed.push(id)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isGranaryError(error)) throw error
+      // Older engines remove the oldest only, and of running machines only: the next backup tries again.
+      return { removed, warnings: [`checkpoint ${id} is left for the next backup: ${error.message}`] }
+    }
+  }
+  return { removed, warnings: [] }
+}
+
+const removeOne = async (engine: Engine, vmId: string, id: string, { signal }: AbortOptions): Promise<void> => {
+  await removeCheckpoint(engine, vmId, id, { conflictTimeoutMs: CONFLICT_TIMEOUT_MS, signal })
+  await waitFor(
+    async () => (await listCheckpoints(engine, vmId, { signal })).some(checkpoint => checkpoint.id === id),
+    {
+      clock: engine.clock,
+      timeoutMs: REMOVAL_TIMEOUT_MS,
+      what: `checkpoint ${id} is removed`,
+      isDone: isThere => !isThere,
+      signal,
+    },
+  )
+}

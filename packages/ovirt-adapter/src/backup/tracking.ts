@@ -6,7 +6,8 @@
  * @module
  */
 import type { Snapshot } from '@granary/dedup-store'
-import type { EngineJson, MachineRecord } from '../machine/machine-record.ts'
+import type { Json } from '../engine/json.ts'
+import type { MachineRecord } from '../machine/machine-record.ts'
 
 export interface TrackedDisk {
   readonly id: string
@@ -29,7 +30,7 @@ export interface Tracking {
   readonly disks: readonly TrackedDisk[]
 }
 
-export const trackingJson = (tracking: Tracking): EngineJson => ({ ...tracking })
+export const trackingJson = (tracking: Tracking): Json => ({ ...tracking })
 
 /** The tracking of a snapshot of this machine; undefined for others, and for what doesn't look as it should. */
 export const trackingOf = ({ machine }: Pick<Snapshot, 'machine'>, vmId: string): Tracking | undefined => {

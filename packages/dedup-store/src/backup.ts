@@ -44,6 +44,8 @@ export interface BackupOptions extends AbortOptions {
   /** Configuration of a machine: with it, there may be no disk at all. */
   readonly machine?: unknown
   readonly warnings?: readonly string[]
+  /** Makes this the catalog of that snapshot: hidden from listings, and forgotten with it. It has no parent. */
+  readonly catalogOf?: string
   /**
    * Called when all is stored and nothing is committed. What it gives back stands in the manifest instead of the options of
    * these names; what it throws fails the backup.
@@ -141,13 +143,11 @@ const checkNames = (disks: readonly DiskInput[], { machine, beforeCommit }: Back
 /** The parent must be committed and unforgotten now, that is, after the session was announced. */
 const chooseParent = async (
   { context }: Repository,
-  { parent = 'auto', name, signal }: BackupOptions,
+  { parent = 'auto', name, catalogOf, signal }: BackupOptions,
 ): Promise<Snapshot | undefined> => {
-  if (parent === 'none') return undefined
+  if (parent === 'none' || catalogOf !== undefined) return undefined
   if (parent !== 'auto') return await readSnapshot(context, parent, { signal })
-  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
-    snapshot => snapshot.name === name,
-  )
+  return await lastOfSeries(context, { name, signal })
 }
 
 const parentOf = (parent: Snapshot | undefined, disk: string | null, blobs: BlobReader): DiskParent | undefined => {
@@ -174,10 +174,8 @@ const composeManifest = async (
     options,
   }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
 ): Promise<SnapshotManifest> => {
-  const { name, labels = {}, machine, warnings = [], signal } = options
-  const last = (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
-    snapshot => snapshot.name === name,
-  )
+  const { name, labels = {}, machine, warnings = [], catalogOf } = options
+  const last = await lastOfSeries(context, options)
   return {
     kind: 'snapshot',
     nonce: createNonce(),
@@ -193,7 +191,19 @@ const composeManifest = async (
     disks,
     ...(machine === undefined ? {} : { machine }),
     warnings,
+    ...(catalogOf === undefined ? {} : { catalogOf }),
   }
+}
+
+/** A catalog is in no series. */
+const lastOfSeries = async (
+  context: Repository['context'],
+  { name, catalogOf, signal }: BackupOptions,
+): Promise<Snapshot | undefined> => {
+  if (catalogOf !== undefined) return undefined
+  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
+    snapshot => snapshot.name === name,
+  )
 }
 
 export interface OpenDiskOptions extends StoredDiskOptions, AbortOptions {

@@ -8,7 +8,7 @@ import type { ObjectType } from '../format/header.ts'
 import { packOfKey, sessionOfSegment } from '../format/ids.ts'
 import type { Repository } from '../repository.ts'
 import { openDecision, openSigned } from '../sessions/manifest.ts'
-import { listForgotten, listDecisions } from '../sessions/snapshots.ts'
+import { listStored } from '../sessions/snapshots.ts'
 import type { Snapshot } from '../sessions/snapshots.ts'
 import type { DamageList } from './check.ts'
 
@@ -23,7 +23,7 @@ const CONTROL: readonly { readonly pattern: RegExp; readonly type: ObjectType }[
   { pattern: /^gc\/\d{8}\/hb$/, type: 'heartbeat' },
 ]
 
-/** @returns the snapshots that can be read */
+/** @returns the snapshots and catalogs that can be read */
 export const checkControlObjects = async (
   repository: Repository,
   list: DamageList,
@@ -34,13 +34,7 @@ export const checkControlObjects = async (
     if (packOfKey(key) !== undefined || sessionOfSegment(key) !== undefined) continue
     await list.guard(key, async () => await checkObject(repository, key, signal))
   }
-  const forgotten = await listForgotten(context, { signal })
-  const snapshots: Snapshot[] = []
-  for await (const { sid, decision } of listDecisions(context, { signal, onDamaged: () => undefined })) {
-    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot' || forgotten.has(sid)) continue
-    snapshots.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
-  }
-  return snapshots
+  return await listStored(context, { signal, onDamaged: () => undefined })
 }
 
 const checkObject = async ({ context }: Repository, key: string, signal: AbortSignal | undefined): Promise<void> => {

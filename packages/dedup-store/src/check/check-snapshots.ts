@@ -36,10 +36,10 @@ export const checkSnapshots = async (
     for (const disk of snapshot.disks) {
       for await (const range of checkDisk(repository, place, { disk, whole }, options)) {
         const last = touched.at(-1)
-        const isNext =
-          last?.snapshot === snapshot.id && last.disk === disk.name && last.offset + last.length === range.offset
+        const id = snapshot.catalogOf ?? snapshot.id
+        const isNext = last?.snapshot === id && last.disk === disk.name && last.offset + last.length === range.offset
         if (isNext) touched[touched.length - 1] = { ...last, length: last.length + range.length }
-        else if (touched.length < MAX_TOUCHED) touched.push({ snapshot: snapshot.id, disk: disk.name, ...range })
+        else if (touched.length < MAX_TOUCHED) touched.push({ snapshot: id, disk: disk.name, ...range })
       }
     }
   }

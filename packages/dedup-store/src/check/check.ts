@@ -92,7 +92,7 @@ export const check = async (repository: Repository, options: CheckOptions = {}):
   return {
     damages: list.damages,
     touched,
-    snapshots: snapshots.length,
+    snapshots: snapshots.filter(({ catalogOf }) => catalogOf === undefined).length,
     packs: packs.keys.length,
     unindexedPacks,
     readBytes: packs.readBytes,

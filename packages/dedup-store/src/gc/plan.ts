@@ -11,7 +11,7 @@ import type { Repository } from '../repository.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import type { SnapshotManifest } from '../sessions/manifest.ts'
 import { listPinned } from '../sessions/pins.ts'
-import { listDecisions, listForgotten } from '../sessions/snapshots.ts'
+import { isForgotten, listDecisions, listForgotten } from '../sessions/snapshots.ts'
 import { readGcState } from './gc-state.ts'
 import { LiveSet } from './live-set.ts'
 import { markSnapshot } from './mark.ts'
@@ -106,12 +106,13 @@ const listRoots = async (
   }
   const forgotten = await listForgotten(context, { signal })
   const pinned = await listPinned(context, { isDryRun, signal })
-  const isRoot = (sid: string): boolean => !forgotten.has(sid) || pinned.has(sid)
   for (const [sid, error] of damaged) {
-    if (isRoot(sid)) throw unreadable(error)
+    if (!forgotten.has(sid) || pinned.has(sid)) throw unreadable(error)
     decided.add(sid)
   }
-  return { decided, snapshots: snapshots.filter(({ sid }) => isRoot(sid)) }
+  const isRoot = ({ sid, manifest }: (typeof snapshots)[0]): boolean =>
+    pinned.has(sid) || !isForgotten(forgotten, sid, manifest)
+  return { decided, snapshots: snapshots.filter(isRoot) }
 }
 
 /** A failure of the storage stays what it is; damage is passed over once its snapshot is forgotten. */

@@ -61,6 +61,8 @@ export interface SnapshotManifest {
   /** Configuration of a virtual machine, as its adapter wrote it. */
   readonly machine?: unknown
   readonly warnings: readonly string[]
+  /** This is no machine's snapshot but the catalog of one: the list of its files. It goes when that snapshot goes. */
+  readonly catalogOf?: string
 }
 
 /** A session that kept house (merged segments, copied live chunks) and made no snapshot. */

@@ -50,16 +50,38 @@ export const listForgotten = async (
   return sids
 }
 
-/** All snapshots, oldest first. */
-export const listSnapshots = async (context: RepositoryContext, options: ListOptions = {}): Promise<Snapshot[]> => {
+/** A catalog is forgotten with its snapshot. */
+export const isForgotten = (forgotten: ReadonlySet<string>, sid: string, { catalogOf }: SnapshotManifest): boolean =>
+  forgotten.has(sid) || (catalogOf !== undefined && forgotten.has(catalogOf))
+
+/** All snapshots and catalogs that can be read, ascending by id. */
+export const listStored = async (context: RepositoryContext, options: ListOptions = {}): Promise<Snapshot[]> => {
   const forgotten = await listForgotten(context, options)
-  const snapshots: Snapshot[] = []
+  const stored: Snapshot[] = []
   for await (const { sid, decision } of listDecisions(context, options)) {
-    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot' || forgotten.has(sid)) continue
-    snapshots.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
+    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
+    if (isForgotten(forgotten, sid, decision.manifest)) continue
+    stored.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
   }
-  return snapshots.sort((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))
+  return stored
 }
+
+const byTime = (a: Snapshot, b: Snapshot): number => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1)
+
+/** All snapshots, oldest first. */
+export const listSnapshots = async (context: RepositoryContext, options: ListOptions = {}): Promise<Snapshot[]> =>
+  (await listStored(context, options)).filter(({ catalogOf }) => catalogOf === undefined).sort(byTime)
+
+/** A catalog: an ordinary snapshot to whoever opens its disk. */
+export interface CatalogSnapshot extends Snapshot {
+  readonly catalogOf: string
+}
+
+/** All catalogs, oldest first. A snapshot may have several: the last one counts. */
+export const listCatalogs = async (context: RepositoryContext, options: ListOptions = {}): Promise<CatalogSnapshot[]> =>
+  (await listStored(context, options)).filter(isCatalog).sort(byTime)
+
+const isCatalog = (snapshot: Snapshot): snapshot is CatalogSnapshot => snapshot.catalogOf !== undefined
 
 /** One snapshot that must be committed and unforgotten now. @throws GranaryError `GRANARY_NOT_FOUND` when it isn't */
 export const readSnapshot = async (
@@ -68,11 +90,14 @@ export const readSnapshot = async (
   options: AbortOptions = {},
 ): Promise<Snapshot> => {
   const decision = await readDecision(context, sid, options)
-  const isForgotten = (await context.backend.stat(forgetKey(sid), options)) !== undefined
-  if (decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot' && !isForgotten) {
-    return { ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer }
-  }
-  throw notFound(sid, isForgotten ? `snapshot ${sid} was forgotten` : `there is no snapshot ${sid}`)
+  const manifest =
+    decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot' ? decision.manifest : undefined
+  const marks = [sid, ...(manifest?.catalogOf === undefined ? [] : [manifest.catalogOf])].map(forgetKey)
+  const found = await Promise.all(marks.map(async key => await context.backend.stat(key, options)))
+  const wasForgotten = found.some(mark => mark !== undefined)
+  if (decision?.kind === 'manifest' && manifest !== undefined && !wasForgotten)
+    return { ...manifest, id: sid, hash: decision.hash, signer: decision.signer }
+  throw notFound(sid, wasForgotten ? `snapshot ${sid} was forgotten` : `there is no snapshot ${sid}`)
 }
 
 /**
@@ -98,7 +123,8 @@ export const resolveSnapshotId = async (
       const sid = key.slice(commitKey('').length)
       if (forgotten.has(sid)) continue
       const decision = await readDecision(context, sid, options)
-      if (decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot') matches.push(sid)
+      if (decision?.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
+      if (decision.manifest.catalogOf === undefined) matches.push(sid)
     }
   }
   if (matches.length === 1) return matches[0] as string

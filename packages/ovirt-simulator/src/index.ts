@@ -21,3 +21,25 @@ export type { ArmedFault, FaultEffect, ImageioFault, ImageioRequest } from './im
 export { openBackendByUrl } from './imageio/open-backend.ts'
 export type { WriteBackDisk } from './imageio/write-back-disk.ts'
 export { writeBackDisk } from './imageio/write-back-disk.ts'
+export type { HttpFault, HttpFaultKind, HttpFaultScope } from './faults/http-faults.ts'
+export { HttpFaults } from './faults/http-faults.ts'
+export type { Guest } from './guest.ts'
+export type { SeenRequest } from './http/server.ts'
+export type {
+  AttachedDiskOptions,
+  ClusterOptions,
+  DefaultSite,
+  DiskOptions,
+  HostOptions,
+  Inventory,
+  NetworkOptions,
+  StorageDomainOptions,
+  VmOptions,
+} from './inventory.ts'
+export type { Moment, MomentName, Moments } from './model/moments.ts'
+export type { Disk, StorageDomain, Vm } from './model/state.ts'
+export type { Profile, StorageKind } from './profiles.ts'
+export { PROFILES } from './profiles.ts'
+export type { Simulator, SimulatorOptions } from './simulator.ts'
+export { createSimulator } from './simulator.ts'
+export type { SimulatorState } from './state.ts'

@@ -1,0 +1,107 @@
+/** From a request to its reply: who asks, for what, with which body. @module */
+import type { IncomingMessage } from 'node:http'
+import { decodeJson } from '../codec/json.ts'
+import { decodeXml } from '../codec/xml.ts'
+import { API_PATH } from '../model/schema.ts'
+import type { Attributes, TypeName } from '../model/schema.ts'
+import type { Answer } from './answer.ts'
+import { UsageError } from './api-error.ts'
+import { flag, parseTarget } from './call.ts'
+import type { Call } from './call.ts'
+import { follow } from './follow.ts'
+import { errorReply, htmlReply, replyOf, unauthorizedReply } from './reply.ts'
+import type { Reply } from './reply.ts'
+import { findRoute } from './routes.ts'
+import type { Route } from './routes.ts'
+import type { SignIn } from './sign-in.ts'
+import { pkiReply } from './sign-in.ts'
+
+export interface Site {
+  readonly routes: readonly Route[]
+  readonly signIn: SignIn
+  /** Certificates that are offered, PEM. */
+  readonly certificates: { readonly ca: string; readonly engine: string }
+}
+
+export interface Incoming {
+  readonly request: IncomingMessage
+  readonly body: string
+  readonly wait: Call['wait']
+}
+
+export const dispatch = async (site: Site, { request, body, wait }: Incoming): Promise<Reply> => {
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2)
+  if (path === '/ovirt-engine/sso/oauth/token' && request.method === 'POST') return site.signIn.token(request, body)
+  if (path === '/ovirt-engine/services/sso-logout' && request.method === 'POST') return site.signIn.logout(body)
+  if (path === '/ovirt-engine/services/pki-resource') return pkiReply(query, site.certificates)
+  try {
+    const target = parseTarget(request)
+    if (target === undefined) return htmlReply(404, 'Not Found')
+    const identity = site.signIn.userOf(request)
+    if (identity === undefined) return unauthorizedReply()
+    const reply = await answerCall(site, request, { ...target, user: identity.user, body, wait })
+    return { ...reply, headers: { ...reply.headers, ...identity.headers } }
+  } catch (error) {
+    return errorReply(request, error, false)
+  }
+}
+
+interface Request {
+  readonly segments: readonly string[]
+  readonly parameters: ReadonlyMap<string, string>
+  readonly user: string
+  readonly body: string
+  readonly wait: Call['wait']
+}
+
+const answerCall = async (site: Site, request: IncomingMessage, asked: Request): Promise<Reply> => {
+  const { route, ids } = findRoute(site.routes, request.method ?? 'GET', asked.segments)
+  try {
+    const call: Call = {
+      ...asked,
+      method: route.method,
+      ids,
+      body: route.body === undefined ? {} : decodeBody(request, route.body, asked.body),
+      prefersBlocking: (request.headers['expect'] ?? '').includes('201-created'),
+      fetch: async href => await fetchInside(site, asked, href),
+    }
+    const answer = await route.run(call)
+    return replyOf(request, await followed(answer, call))
+  } catch (error) {
+    return errorReply(request, error, route.failsAsAction ?? false)
+  }
+}
+
+const decodeBody = (request: IncomingMessage, type: TypeName, body: string): Attributes => {
+  const contentType = request.headers['content-type'] ?? ''
+  if (body.trim() === '') throw new UsageError('the body is missing')
+  return contentType.includes('json') ? decodeJson(type, body) : decodeXml(type, body)
+}
+
+const followed = async (answer: Answer, call: Call): Promise<Answer> => {
+  const paths = call.parameters.get('follow')
+  if (paths === undefined || call.method !== 'GET') return answer
+  const { type, entity, list } = answer
+  if (entity !== undefined) return { ...answer, entity: await follow(type, entity, paths, call.fetch) }
+  const items: Attributes[] = []
+  for (const item of list ?? []) items.push(await follow(type, item, paths, call.fetch))
+  return { ...answer, list: items }
+}
+
+/** Looks another resource up for `follow`, with the same rights and the same parameters that matter. */
+const fetchInside = async (site: Site, asked: Request, href: string): Promise<Answer> => {
+  const segments = href.slice(API_PATH.length).split('/').filter(Boolean)
+  const { route, ids } = findRoute(site.routes, 'GET', segments)
+  const parameters = new Map(flag(asked, 'all_content') ? [['all_content', 'true']] : [])
+  const fetch = async (deeper: string): Promise<Answer> => await fetchInside(site, asked, deeper)
+  return await route.run({
+    ...asked,
+    segments,
+    ids,
+    parameters,
+    method: 'GET',
+    body: {},
+    prefersBlocking: false,
+    fetch,
+  })
+}

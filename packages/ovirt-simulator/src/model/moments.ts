@@ -1,0 +1,55 @@
+/**
+ * Moments at which a scenario may step in: a guest that writes, a host that crashes, an administrator who clicks.
+ * The engine waits for what is done there, so that it happens exactly then.
+ *
+ * @module
+ */
+
+/** `ids` says of which VM, disk, backup or transfer. */
+export type MomentName =
+  /** A backup was accepted, nothing is frozen yet. */
+  | 'backup-posted'
+  /** The content of the backup is settled from now on. */
+  | 'backup-frozen'
+  | 'backup-ready'
+  | 'backup-finalizing'
+  | 'backup-ended'
+  | 'transfer-ready'
+  | 'transfer-finalizing'
+  | 'transfer-ended'
+  /** Before imageio answers a request. */
+  | 'imageio-request'
+
+export interface Moment {
+  readonly name: MomentName
+  readonly vmId?: string | undefined
+  readonly diskId?: string | undefined
+  readonly backupId?: string | undefined
+  readonly transferId?: string | undefined
+}
+
+type Step = (moment: Moment) => void | Promise<void>
+
+export class Moments {
+  readonly #steps = new Map<MomentName, Set<Step>>()
+
+  /** Runs `step` each time. @returns a function that ends it */
+  on(name: MomentName, step: Step): () => void {
+    const steps = this.#steps.get(name) ?? new Set()
+    this.#steps.set(name, steps.add(step))
+    return () => void steps.delete(step)
+  }
+
+  /** Runs `step` the next time only. */
+  once(name: MomentName, step: Step): () => void {
+    const end = this.on(name, async moment => {
+      end()
+      await step(moment)
+    })
+    return end
+  }
+
+  async reach(moment: Moment): Promise<void> {
+    for (const step of this.#steps.get(moment.name) ?? []) await step(moment)
+  }
+}

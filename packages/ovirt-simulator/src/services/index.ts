@@ -1,0 +1,29 @@
+/** Everything that the API offers: the one list of services. @module */
+import type { Route } from '../http/routes.ts'
+import type { World } from '../model/world.ts'
+import { attachmentRoutes } from './attachments.ts'
+import { cdromRoutes } from './cdroms.ts'
+import { diskRoutes } from './disks.ts'
+import { eventRoutes } from './events.ts'
+import { extraRoutes } from './extras.ts'
+import { nicRoutes } from './nics.ts'
+import { plainRoutes } from './plain.ts'
+import { rootRoutes } from './root.ts'
+import { snapshotRoutes } from './snapshots.ts'
+import { storageDomainRoutes } from './storage-domains.ts'
+import { vmRoutes } from './vms.ts'
+
+export const allRoutes = (world: World): Route[] =>
+  [
+    rootRoutes,
+    vmRoutes,
+    attachmentRoutes,
+    nicRoutes,
+    snapshotRoutes,
+    cdromRoutes,
+    extraRoutes,
+    diskRoutes,
+    storageDomainRoutes,
+    eventRoutes,
+    plainRoutes,
+  ].flatMap(routes => routes(world))

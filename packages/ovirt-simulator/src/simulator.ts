@@ -1,0 +1,133 @@
+/** Puts an installation together: engine, imageio, storage, and what tests and demos hold on to. @module */
+import { mkdir, rm } from 'node:fs/promises'
+import { GranaryError } from '@granary/core'
+import type { SimulatorClock } from './clock/clock.ts'
+import { createVirtualClock } from './clock/virtual-clock.ts'
+import { HttpFaults } from './faults/http-faults.ts'
+import { openGuest } from './guest.ts'
+import type { Guest } from './guest.ts'
+import { startServer } from './http/server.ts'
+import type { SeenRequest } from './http/server.ts'
+import { SignIn } from './http/sign-in.ts'
+import { Inventory, addDefaultSite } from './inventory.ts'
+import type { DefaultSite } from './inventory.ts'
+import type { Moments } from './model/moments.ts'
+import type { Disk, Vm } from './model/state.ts'
+import { createWorld } from './model/world.ts'
+import type { World } from './model/world.ts'
+import { createAuthority } from './pki/authority.ts'
+import { profileOf } from './profiles.ts'
+import type { Profile } from './profiles.ts'
+import { allRoutes } from './services/index.ts'
+import { observe } from './state.ts'
+import type { SimulatorState } from './state.ts'
+
+export interface SimulatorOptions {
+  /** Disks are files in there; made if it is not there, removed at the end. */
+  readonly dir: string
+  /** @default 'ovirt-4.5' */
+  readonly profile?: string
+  /** Compatibility level of the cluster `Default`. @default the highest of the profile */
+  readonly clusterLevel?: string
+  /** @default a virtual one */
+  readonly clock?: SimulatorClock
+  /** Port of the engine. @default a free one */
+  readonly port?: number
+  /** Until when the engine's certificate is valid, milliseconds since 1970 of the real clock. @default a year from now */
+  readonly certificateEndsMs?: number
+}
+
+export interface Simulator extends AsyncDisposable {
+  /** `https://127.0.0.1:PORT/ovirt-engine/api` */
+  readonly url: string
+  /** Certificate of the internal authority, PEM. */
+  readonly ca: string
+  readonly credentials: { readonly username: string; readonly password: string }
+  readonly clock: SimulatorClock
+  readonly profile: Profile
+  /** What there is from the beginning. */
+  readonly site: DefaultSite
+  readonly inventory: Inventory
+  readonly faults: { readonly http: HttpFaults }
+  /** Steps in at the moments of backups and transfers. */
+  readonly moments: Moments
+  /** Requests that reached the engine, in order. */
+  readonly requests: readonly SeenRequest[]
+  vm(id: string): Vm
+  disk(id: string): Disk
+  /** The guest of a running VM, at one of its disks. */
+  guest(vmId: string, diskId: string): Guest
+  /** A disk past any machine: to fill it before a test begins. */
+  image(diskId: string): Guest
+  /** All that is locked, open, or orphaned. */
+  state(): SimulatorState
+  /** Ends all sessions, as a restart of the engine does. */
+  endSessions(): void
+}
+
+const ADMIN = { username: 'admin@internal', password: 'simulated-secret' } as const
+
+/**
+ * Starts an installation.
+ *
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` on an unknown profile or level
+ */
+export const createSimulator = async (options: SimulatorOptions): Promise<Simulator> => {
+  const clock = options.clock ?? createVirtualClock()
+  const profile = profileOf(options.profile ?? 'ovirt-4.5')
+  await mkdir(options.dir, { recursive: true })
+  const world = createWorld({ clock, profile, folder: options.dir })
+  const inventory = new Inventory(world)
+  const site = addDefaultSite(inventory, world, options.clusterLevel)
+  inventory.addAccount(ADMIN.username, ADMIN.password)
+  const authority = createAuthority('simulated-engine-ca')
+  const { certificateEndsMs } = options
+  const identity = authority.issue({
+    names: ['127.0.0.1', 'localhost'],
+    ...(certificateEndsMs !== undefined && { notAfterMs: certificateEndsMs }),
+  })
+  const faults = new HttpFaults(clock)
+  const signIn = new SignIn(world)
+  const certificates = { ca: authority.cert, engine: identity.cert }
+  const server = await startServer({
+    clock,
+    site: { routes: allRoutes(world), signIn, certificates },
+    faults,
+    identity,
+    port: options.port,
+  })
+  return {
+    url: `https://127.0.0.1:${server.port}/ovirt-engine/api`,
+    ca: authority.cert,
+    credentials: ADMIN,
+    clock,
+    profile,
+    site,
+    inventory,
+    faults: { http: faults },
+    moments: world.moments,
+    requests: server.requests,
+    vm: id => known(world.vms, 'VM', id),
+    disk: id => known(world.disks, 'disk', id),
+    guest: (vmId, diskId) => openGuest(world, known(world.disks, 'disk', diskId), known(world.vms, 'VM', vmId)),
+    image: diskId => openGuest(world, known(world.disks, 'disk', diskId)),
+    state: () => observe(world),
+    endSessions: () => signIn.clear(),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await clock[Symbol.asyncDispose]()
+      await closeDisks(world)
+      await rm(options.dir, { recursive: true, force: true })
+    },
+  }
+}
+
+const known = <T>(table: ReadonlyMap<string, T>, what: string, id: string): T => {
+  const entity = table.get(id)
+  if (entity === undefined) throw new GranaryError('GRANARY_NOT_FOUND', `no ${what} ${id}`)
+  return entity
+}
+
+const closeDisks = async (world: World): Promise<void> => {
+  for (const disk of world.disks.values()) await disk.volume?.[Symbol.asyncDispose]()
+}

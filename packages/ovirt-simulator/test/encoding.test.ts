@@ -1,0 +1,166 @@
+import { test } from 'tap'
+import { setUp } from './client.ts'
+
+const MIB = 1024 ** 2
+
+test('§0.1 booleans and integers are strings, dates epoch milliseconds, decimals numbers', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  const [domain] = site.storageDomains
+  const vm = await inventory.addVm({
+    name: 'web',
+    clusterId: site.clusterId,
+    disks: [{ sizeBytes: MIB, storageDomainId: domain?.id ?? '' }],
+  })
+  const shown = (await client.get(`vms/${vm.id}`)).json
+  t.equal(shown.delete_protected, 'false')
+  t.equal(shown.memory, String(1024 * MIB))
+  t.equal(shown.creation_time, client.simulator.clock.now())
+  t.equal(shown.status, 'up')
+  t.equal(shown.bios.type, 'q35_sea_bios')
+  const [diskId] = vm.attachments.keys()
+  const disk = (await client.get(`disks/${diskId}`)).json
+  t.equal(disk.provisioned_size, String(MIB))
+  t.equal(disk.sparse, 'true')
+})
+
+test('§0.1 no root wrapper, id and href last, pretty printed, links as arrays, null absent, empty strings present', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  const vm = await inventory.addVm({ name: 'web', clusterId: site.clusterId, status: 'down' })
+  const { text, json } = await client.get(`vms/${vm.id}`)
+  t.match(text, /^\{\n {2}"/)
+  t.match(text, /\n {2}"name" : "web",\n/)
+  t.same(Object.keys(json).slice(-2), ['href', 'id'])
+  t.equal(json.comment, '')
+  t.notOk('host' in json)
+  t.ok(json.link.some((link: any) => link.rel === 'nics' && link.href === `/ovirt-engine/api/vms/${vm.id}/nics`))
+  t.ok(json.actions.link.some((link: any) => link.rel === 'start'))
+  t.same(json.cluster, { href: `/ovirt-engine/api/clusters/${site.clusterId}`, id: site.clusterId })
+  t.same(json.os.boot.devices, { device: ['hd'] }, 'lists of scalars are wrapped, too')
+})
+
+test('§0.1 collections are keyed by the type; empty ones are { }', async t => {
+  const client = await setUp(t)
+  const empty = await client.get('vms')
+  t.equal(empty.text, '{ }')
+  const hosts = (await client.get('hosts')).json
+  t.same(Object.keys(hosts), ['host'])
+  t.equal(hosts.host.length, 2)
+})
+
+test('§0.1 unknown properties and lone objects in lists are refused with a usage_message', async t => {
+  const client = await setUp(t)
+  const { site } = client.simulator
+  for (const body of [
+    { name: 'x', surprise: 1 },
+    { disk: { id: 'x' }, surprise: {} },
+    { name: 'x', storage_domains: { storage_domain: { id: 'x' } } },
+    { storage_domains: { disk: [] } },
+    'no json',
+    '[]',
+  ]) {
+    const { status, json } = await client.post('disks', body)
+    t.equal(status, 400)
+    t.match(json.message, /syntactically incorrect/)
+    t.notOk('reason' in json)
+  }
+  const good = { alias: 'a', provisioned_size: '1048576', format: 'cow', sparse: true, backup: 'incremental' }
+  const domains = { storage_domains: { storage_domain: [{ id: site.storageDomains[0]?.id }] } }
+  const made = await client.post('disks', { ...good, ...domains })
+  t.equal(made.status, 202, 'numbers as strings and booleans as such are read')
+})
+
+test('§0.1 values in bodies: booleans, enumerations, integers', async t => {
+  const client = await setUp(t)
+  const body = { alias: 'a', provisioned_size: 1 }
+  const wrong = await client.post('disks', { ...body, sparse: 'maybe' })
+  t.equal(wrong.status, 400)
+  t.equal(wrong.json.reason, 'Invalid value')
+  const word = await client.post('disks', { ...body, format: 'vmdk' })
+  t.equal(word.status, 400)
+  t.equal(word.json.reason, 'Invalid Enum value')
+  t.equal((await client.post('disks', { ...body, provisioned_size: '1.5' })).status, 400)
+})
+
+test('§0.1 without Accept, or with any, the answer is XML', async t => {
+  const client = await setUp(t)
+  for (const accept of [undefined, '*/*', 'application/xml']) {
+    const { headers, text } = await client.get('clusters', { accept })
+    t.match(headers['content-type'], /application\/xml/)
+    t.match(text, /<clusters>\s*<cluster href="\/ovirt-engine\/api\/clusters\/.*" id=/)
+  }
+})
+
+test('§0.2 an id that does not exist: 404 with an empty body; a malformed one: 400', async t => {
+  const client = await setUp(t)
+  const missing = await client.get('vms/123e4567-e89b-12d3-a456-426614174000')
+  t.equal(missing.status, 404)
+  t.equal(missing.text, '')
+  const malformed = await client.get('vms/nonsense')
+  t.equal(malformed.status, 400)
+  t.match(malformed.json, { reason: 'Operation failed', detail: /Invalid UUID string/ })
+})
+
+test('§0.2 missing mandatory attributes, and names in bodies that are not found', async t => {
+  const client = await setUp(t)
+  const incomplete = await client.post('vms', { name: 'x' })
+  t.equal(incomplete.status, 400)
+  t.same(incomplete.json, { detail: 'Vm [cluster.id|name] required for add', reason: 'Incomplete parameters' })
+  const unknown = await client.post('vms', { name: 'x', cluster: { name: 'nowhere' }, template: { name: 'Blank' } })
+  t.equal(unknown.status, 404)
+  t.match(unknown.json.detail, /Entity not found: nowhere/)
+})
+
+test('§0.2 create 201 with Location, create with tasks 202, Expect 201-created blocks, DELETE 200', async t => {
+  const client = await setUp(t)
+  const { simulator } = client
+  const vm = await client.post('vms', { name: 'x', cluster: { name: 'Default' }, template: { name: 'Blank' } })
+  t.equal(vm.status, 201)
+  t.equal(vm.headers['location'], vm.json.href)
+  const domain = { storage_domains: { storage_domain: [{ id: simulator.site.storageDomains[0]?.id }] } }
+  const disk = { alias: 'a', provisioned_size: MIB, format: 'cow', sparse: true, ...domain }
+  const accepted = await client.post('disks', disk)
+  t.equal(accepted.status, 202)
+  t.equal(accepted.json.creation_status, 'in_progress')
+  t.equal(accepted.json.status, 'locked')
+  t.ok(accepted.json.link.some((link: any) => link.rel === 'creation_status'))
+  await client.until(`disks/${accepted.json.id}`, ({ json }) => json.status === 'ok')
+  const begin = simulator.clock.now()
+  const blocking = await client.post('disks', disk, { expect: '201-created' })
+  t.equal(blocking.status, 201)
+  t.equal(blocking.json.status, 'ok')
+  t.ok(simulator.clock.now() > begin)
+  const removed = await client.send('DELETE', `vms/${vm.json.id}`)
+  t.equal(removed.status, 200)
+  t.equal(removed.json.status, 'complete')
+  t.equal((await client.get(`jobs/${removed.json.job.id}`)).json.status, 'finished')
+})
+
+test('§0.2 doAction endpoints fail as an action with a fault in it, others with a fault', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  const vm = await inventory.addVm({ name: 'web', clusterId: site.clusterId })
+  const action = await client.post(`vms/${vm.id}/start`, {})
+  t.equal(action.status, 409)
+  t.match(action.json, { status: 'failed', fault: { reason: 'Operation Failed', detail: /^\[Cannot run VM/ } })
+  const fault = await client.send('DELETE', `vms/${vm.id}`)
+  t.equal(fault.status, 409)
+  t.match(fault.json, { reason: 'Operation Failed', detail: /^\[Cannot remove VM/ })
+})
+
+test('§0.2 not authenticated: 401, Basic, an HTML page', async t => {
+  const client = await setUp(t)
+  client.token = 'nobody'
+  const { status, headers, text } = await client.get('vms')
+  t.equal(status, 401)
+  t.equal(headers['www-authenticate'], 'Basic realm="RESTAPI"')
+  t.match(headers['content-type'], /text\/html/)
+  t.match(text, /<html>/)
+})
+
+test('§0.2 matrix parameters are accepted as well', async t => {
+  const client = await setUp(t)
+  t.equal((await client.get('hosts;max=1')).json.host.length, 1)
+  t.equal((await client.get('hosts?max=1')).json.host.length, 1)
+})

@@ -35,8 +35,8 @@ export const requireMacFree = (world: World, clusterId: string, address: string)
 /** The next free address of the pool. @throws ApiError 409 when there is none */
 export const nextMac = (world: World, clusterId: string): string => {
   const pool = poolOf(world, clusterId)
-  for (const range of (pool?.['ranges'] ?? []) as readonly Attributes[])
-    for (let n = toNumber(String(range['from'])); n <= toNumber(String(range['to'])); n++)
+  for (const { from, to } of (pool?.['ranges'] ?? []) as readonly { from: string; to: string }[])
+    for (let n = toNumber(from); n <= toNumber(to); n++)
       if (holderOf(world, pool, toMac(n)) === undefined) return toMac(n)
   throw operationFailed(409, 'Cannot add Interface. Not enough MAC addresses left in MAC Address Pool.')
 }

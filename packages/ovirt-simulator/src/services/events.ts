@@ -25,8 +25,8 @@ export const eventRoutes = (world: World): Route[] => [
     method: 'GET',
     path: 'events',
     run(call) {
-      const from = integer(call, 'from') ?? 0
-      const newestFirst = world.events.filter(event => Number(event['index']) > from).toReversed()
+      const newerThan = integer(call, 'from') ?? 0
+      const newestFirst = world.events.filter(event => Number(event['index']) > newerThan).toReversed()
       return listed(world, call, { name: 'events', type: 'Event', entities: newestFirst })
     },
   },

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Arena } from '@granary/core'
+import { Arena, zstdEngines } from '@granary/core'
 import * as transform from '@granary/transform'
 
 const { values } = parseArgs({
@@ -140,15 +140,19 @@ function lz4Groups() {
 }
 
 function zstdGroup(name, bytes) {
-  const { node, native, wasm } = transform.loadZstdEngines()
+  const { system, node, native, wasm } = zstdEngines()
   const candidates = []
-  for (const engine of [node, native, wasm].filter(Boolean)) {
+  const plain = arena.allocate(BLOCK_BYTES).bytes
+  for (const engine of [system, node, native, wasm].filter(Boolean)) {
     for (const level of engine === wasm ? [1, 3] : [1, 3, 9]) {
       const compressor = transform.createCompressor({ name: 'zstd', level }, { zstd: engine })
       const stored = blocksOf(bytes).reduce((sum, block) => sum + compressor.compress(block).bytes.length, 0)
       const note = percent(stored, bytes.length)
       candidates.push(here(`${engine.name}, level ${level}`, bytes, block => compressor.compress(block), { note }))
     }
+    const encode = engine.compressor(3)
+    const frames = blocksOf(bytes).map(block => encode(block))
+    candidates.push(here(`${engine.name}, decompress`, bytes, (_, i) => engine.decompress(frames[i], plain)))
   }
   return { name, candidates }
 }

@@ -20,6 +20,9 @@ export interface CodecJob {
   readonly output: SharedArrayBuffer | undefined
 }
 
+/** Instead of a job: no more come. A thread ends by itself, as a library that is being loaded must not be interrupted. */
+export const END = 'end'
+
 /** Lengths of the results, 0 where compressing wins nothing; or, once, that the worker has started. */
 export type CodecReply =
   | 'ready'

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { GranaryError, siblingModule } from '@granary/core'
 import type { Bytes } from '@granary/core'
-import { SLOT_BYTES } from './codec-job.ts'
+import { END, SLOT_BYTES } from './codec-job.ts'
 import type { CodecItem, CodecJob, CodecReply, CodecSlot } from './codec-job.ts'
 import type { Compression } from './header.ts'
 
@@ -125,8 +125,17 @@ export class CodecPool {
     this.#isClosed = true
     this.#isReady = false
     this.#fail(new GranaryError('GRANARY_INVALID_ARGUMENT', 'the disk was closed while it was used'))
-    await Promise.all(this.#workers.splice(0).map(worker => worker.terminate()))
+    await Promise.all(this.#workers.splice(0).map(end))
   }
+}
+
+/** Lets a worker finish what it has. One that died has ended. */
+const end = async (worker: Worker): Promise<void> => {
+  if (worker.threadId === -1) return
+  const exit = new Promise(resolve => worker.once('exit', resolve))
+  worker.ref()
+  worker.postMessage(END)
+  await exit
 }
 
 /** @param post sends a job to the worker that the slot belongs to */

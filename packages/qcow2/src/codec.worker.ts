@@ -1,6 +1,7 @@
 /** A worker that compresses and decompresses clusters in shared memory. @module */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Bytes } from '@granary/core'
+import { END } from './codec-job.ts'
 import type { CodecItem, CodecJob, CodecReply, CodecSlot } from './codec-job.ts'
 import { compressorFor } from './compress.ts'
 import { decompressorFor } from './decompress.ts'
@@ -9,15 +10,15 @@ const slots = workerData as readonly CodecSlot[]
 
 type Work = (item: CodecItem, input: Bytes, output: Bytes) => number
 
-const prepare = async ({ compression, level }: CodecJob): Promise<Work> => {
+const prepare = ({ compression, level }: CodecJob): Work => {
   if (level === undefined) {
-    const decompress = await decompressorFor(compression)
+    const decompress = decompressorFor(compression)
     return (_item, input, output) => {
       decompress(input, output)
       return output.length
     }
   }
-  const compress = await compressorFor(compression, level)
+  const compress = compressorFor(compression, level)
   return (_item, input, output) => {
     const bytes = compress(input)
     if (bytes === undefined) return 0
@@ -26,11 +27,11 @@ const prepare = async ({ compression, level }: CodecJob): Promise<Work> => {
   }
 }
 
-const run = async (job: CodecJob): Promise<CodecReply> => {
+const run = (job: CodecJob): CodecReply => {
   try {
     const { input, output: ownOutput } = slots[job.slot] as CodecSlot
     const output = job.output ?? ownOutput
-    const work = await prepare(job)
+    const work = prepare(job)
     const lengths = job.items.map(item =>
       work(
         item,
@@ -44,9 +45,8 @@ const run = async (job: CodecJob): Promise<CodecReply> => {
   }
 }
 
-parentPort?.on('message', (job: CodecJob) => {
-  void run(job).then(reply => parentPort?.postMessage(reply))
+parentPort?.on('message', (job: CodecJob | typeof END) => {
+  if (job === END) parentPort?.close()
+  else parentPort?.postMessage(run(job))
 })
-
-// Loading a codec takes a while: it is done before the first job comes.
-void decompressorFor('zstd').then(() => parentPort?.postMessage('ready' satisfies CodecReply))
+parentPort?.postMessage('ready' satisfies CodecReply)

@@ -1,9 +1,8 @@
 /** Compressing clusters. @see QEMU docs/interop/qcow2.txt, section "Compressed Clusters Descriptor" @module */
 import { constants, deflateRawSync } from 'node:zlib'
-import type { Bytes } from '@granary/core'
+import { defaultZstdCompressor } from '@granary/core'
+import type { Bytes, ZstdEngine } from '@granary/core'
 import type { Compression } from './header.ts'
-import { defaultZstdCodec } from './zstd-codec.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
 
 /** Gives the compressed cluster, or undefined when it would not become smaller. */
 export type Compressor = (cluster: Bytes) => Bytes | undefined
@@ -12,20 +11,15 @@ export type Compressor = (cluster: Bytes) => Bytes | undefined
 const WINDOW_BITS = 12
 
 /** @param level 1..9 for zlib, 1..19 for zstd */
-export const compressorFor = async (compression: Compression, level: number, zstd?: ZstdCodec): Promise<Compressor> => {
-  const codec = compression === 'zlib' ? undefined : (zstd ?? (await defaultZstdCodec()))
-  const compress =
-    codec === undefined
-      ? (cluster: Bytes): Bytes =>
-          deflateRawSync(cluster, {
-            level,
-            windowBits: WINDOW_BITS,
-            memLevel: 9,
-            strategy: constants.Z_DEFAULT_STRATEGY,
-          })
-      : (cluster: Bytes): Bytes => codec.compress(cluster, level)
+export const compressorFor = (compression: Compression, level: number, zstd?: ZstdEngine): Compressor => {
+  const compress = compression === 'zlib' ? deflate(level) : (zstd ?? defaultZstdCompressor()).compressor(level)
   return cluster => {
     const bytes = compress(cluster)
     return bytes.length < cluster.length ? bytes : undefined
   }
 }
+
+const deflate =
+  (level: number) =>
+  (cluster: Bytes): Bytes =>
+    deflateRawSync(cluster, { level, windowBits: WINDOW_BITS, memLevel: 9, strategy: constants.Z_DEFAULT_STRATEGY })

@@ -55,9 +55,9 @@ export const openImageWriter = async (
     const parts: WriterParts = {
       editor: await openEditor(file, header, { cacheBytes }),
       backing,
-      decompress: await decompressorFor(header.compression, options.zstd),
+      decompress: decompressorFor(header.compression, options.zstd),
       pooled: pooledReader(pool, file, header.compression, header.clusterBytes),
-      compress: await compressor(header.compression, pool, options),
+      compress: compressor(header.compression, pool, options),
       cacheBytes,
       bitmaps: await loadBitmaps(file, header),
       close,
@@ -69,13 +69,13 @@ export const openImageWriter = async (
   }
 }
 
-const compressor = async (
+const compressor = (
   compression: 'zlib' | 'zstd',
   pool: CodecPool,
   { compressionLevel, zstd }: OpenQcow2WriterOptions,
-): Promise<CompressClusters | undefined> => {
+): CompressClusters | undefined => {
   if (compressionLevel === undefined) return undefined
-  const compress = await compressorFor(compression, compressionLevel, zstd)
+  const compress = compressorFor(compression, compressionLevel, zstd)
   if (pool.size > 0) return pooledCompressor(pool, compression, compressionLevel, compress)
   return async clusters => clusters.map(compress)
 }

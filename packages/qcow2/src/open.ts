@@ -1,6 +1,6 @@
 /** Opens an image, with the files it names where the caller allows them, as a disk. @module */
 import { GranaryError, checkRange } from '@granary/core'
-import type { DiskReader, ExtentOptions } from '@granary/core'
+import type { DiskReader, ExtentOptions, ZstdEngine } from '@granary/core'
 import { CodecPool, defaultWorkers } from './codec-pool.ts'
 import { pooledReader } from './pooled-codec.ts'
 import { bitmapRanges, readBitmaps } from './bitmaps.ts'
@@ -25,7 +25,6 @@ import type { Chain, ResolveReference } from './references.ts'
 import { findSnapshot, readSnapshots } from './snapshots.ts'
 import type { Qcow2Snapshot } from './snapshots.ts'
 import { withDirty } from './dirty-extents.ts'
-import type { ZstdCodec } from './zstd-codec.ts'
 
 export interface OpenQcow2Options {
   /** Read as QEMU does: what lies past the end of the file is zeros, not damage. @default false */
@@ -45,7 +44,7 @@ export interface OpenQcow2Options {
   /** Threads that decompress, started when there is enough to do; 0: none. @default as many as processors, at most 4 */
   readonly workers?: number
   /** Used instead of what is best on this machine, and then without workers. */
-  readonly zstd?: ZstdCodec
+  readonly zstd?: ZstdEngine
 }
 
 /** A qcow2 image as a disk. */
@@ -103,7 +102,7 @@ const openInChain = async (file: RandomFile, options: OpenQcow2Options, chain: C
     if (dataFile !== file) opened.push(dataFile)
     const backing = await openBacking(header, options, extended)
     if (backing !== undefined) opened.push(backing)
-    const decompress = await decompressorFor(header.compression, options.zstd)
+    const decompress = decompressorFor(header.compression, options.zstd)
     const image: Image = {
       header,
       file,

@@ -17,11 +17,10 @@ export {
   compressions,
   createCompressor,
   decompress,
+  decompressInto,
   formatCompression,
   parseCompression,
 } from './compression/compression.ts'
-export type { ZstdEngine } from './compression/zstd-engines.ts'
-export { loadZstdEngines } from './compression/zstd-engines.ts'
 export type { Sealer, SealingKeys, Suite } from './suites/suite.ts'
 export { MAX_ORDINAL, ordinalNonce } from './suites/suite.ts'
 export { DEFAULT_SUITE, suiteById, suiteByName, suites } from './suites/table.ts'

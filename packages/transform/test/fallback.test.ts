@@ -3,19 +3,20 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { loadNative } from '../src/load-native.ts'
+import { loadOptional } from '@granary/core'
 
 const INDEX = new URL('../src/index.js', import.meta.url).href
+const CORE = import.meta.resolve('@granary/core')
 
 t.test('a native part that does not load is no error', async t => {
   t.equal(
-    loadNative(() => {
+    loadOptional(() => {
       throw new Error('no prebuilt binary')
     }),
     undefined,
   )
   t.strictSame(
-    loadNative(() => ({ a: 1 })),
+    loadOptional(() => ({ a: 1 })),
     { a: 1 },
   )
 })
@@ -28,19 +29,19 @@ process.dlopen = () => { throw new Error('no native addons here') }
 /** Opens what was made with whatever this process has, and makes the same again. */
 const PROGRAM = `
 const t = await import(process.argv[2])
+const core = await import('${CORE}')
 const made = JSON.parse(process.argv[3] ?? 'null')
 const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * i) >> 7)
 const hex = bytes => Buffer.from(bytes).toString('hex')
 const secret = { kind: 'passphrase', passphrase: 'everywhere' }
 const kdf = { name: 'argon2id', memoryKiB: 64, passes: 1, lanes: 2 }
 const keyring = new t.Keyring(new Map([[1, new Uint8Array(32)]]), 1)
-const { node, native } = t.loadZstdEngines()
 const frame = t.createCompressor({ name: 'zstd', level: 3 }).compress(bytes)
 const result = {
   engines: {
     blake3: t.defaultBlake3Engine().name,
     argon2: t.defaultArgon2Engine().name,
-    zstd: native === undefined && node === undefined ? 'wasm' : 'native or node',
+    zstd: core.defaultZstdDecompressor().name,
   },
   hash: hex(t.blake3(bytes, { key: new Uint8Array(32) })),
   chunkId: hex(keyring.repositoryKeys().chunkId),

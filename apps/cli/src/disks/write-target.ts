@@ -35,7 +35,7 @@ const BUFFER_BYTES = 4 * 1024 * 1024
 const CONCURRENCY = 3
 
 /** How a stored disk that is copied as a whole is opened: chunks are decoded on other threads, and none is needed twice. */
-export const COPY_TUNING = { threads: 1, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
+export const COPY_TUNING = { threads: 2, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
 
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 

@@ -6,7 +6,7 @@
  */
 import { GranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
-import { createKeyedHasher, decompress, unwrapDataKey } from '@granary/transform'
+import { createKeyedHasher, decompress, decompressInto, unwrapDataKey } from '@granary/transform'
 import type { Sealer, SealingKeys } from '@granary/transform'
 import type { Backend } from '../backends/backend.ts'
 import { decodeHeader } from '../format/header.ts'
@@ -126,20 +126,58 @@ export const createBlobVerifier = (keys: RepositoryKeys): BlobVerifier => {
   return { digest: (type, plain) => (type === 'dataPack' ? chunks : maps).digest(plain) }
 }
 
+/** A blob's place in its pack, and what the footer says of it. */
+export interface BlobPlace {
+  readonly ordinal: number
+  readonly entry: PackEntry
+}
+
+/** A blob's place in its pack, and what the footer says of it. */
+export interface BlobPlace {
+  readonly ordinal: number
+  readonly entry: PackEntry
+}
+
 /**
  * Opens one blob: seal, decompression, then the id is compared, so that nothing wrong is ever given out.
  *
  * @throws GranaryError `GRANARY_AUTHENTICATION` or `GRANARY_CORRUPT`; `detail.object` names the pack
  */
-export const openBlob = (
-  pack: BlobSource,
-  { ordinal, entry }: { readonly ordinal: number; readonly entry: PackEntry },
-  sealed: Bytes,
-  verifier: BlobVerifier,
-): Bytes =>
+export const openBlob = (pack: BlobSource, place: BlobPlace, sealed: Bytes, verifier: BlobVerifier): Bytes =>
   namingObject(pack.key, () => {
-    const packed = pack.sealer.open(ordinal, blobAssociated(pack.type, pack.prelude, { ...entry, ordinal }), sealed)
-    const plain = decompress(entry.compression, packed, entry.plainLength)
-    if (Buffer.compare(verifier.digest(pack.type, plain), entry.id) === 0) return plain
-    throw new GranaryError('GRANARY_CORRUPT', `blob ${ordinal} is not what its id says`, { detail: { ordinal } })
+    const { compression, plainLength } = place.entry
+    const packed = pack.sealer.open(place.ordinal, associatedOf(pack, place), sealed)
+    const plain = decompress(compression, packed, plainLength)
+    verify(pack, place, plain, verifier)
+    return plain
   })
+
+/** Where `openBlobInto` puts things. */
+export interface BlobMemory {
+  readonly sealed: Bytes
+  /** As long as the blob is plain; after an error its content is undefined. */
+  readonly target: Bytes
+  /** Overwritten. As long as `sealed`, at least. */
+  readonly scratch: Bytes
+}
+
+/** The same into given memory. */
+export const openBlobInto = (
+  pack: BlobSource,
+  place: BlobPlace,
+  { sealed, target, scratch }: BlobMemory,
+  verifier: BlobVerifier,
+): void =>
+  namingObject(pack.key, () => {
+    const length = pack.sealer.openInto(place.ordinal, associatedOf(pack, place), sealed, scratch)
+    decompressInto(place.entry.compression, scratch.subarray(0, length), target)
+    verify(pack, place, target, verifier)
+  })
+
+const associatedOf = ({ type, prelude }: BlobSource, { ordinal, entry }: BlobPlace): Bytes =>
+  blobAssociated(type, prelude, { ...entry, ordinal })
+
+const verify = ({ type }: BlobSource, { ordinal, entry }: BlobPlace, plain: Bytes, verifier: BlobVerifier): void => {
+  if (Buffer.compare(verifier.digest(type, plain), entry.id) === 0) return
+  throw new GranaryError('GRANARY_CORRUPT', `blob ${ordinal} is not what its id says`, { detail: { ordinal } })
+}

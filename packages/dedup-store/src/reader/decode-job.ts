@@ -32,3 +32,6 @@ export interface SharedTarget {
   readonly offset: number
   readonly length: number
 }
+
+/** Instead of a job: no more come. */
+export const END = 'end'

@@ -4,6 +4,7 @@ import { siblingModule } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { fromPlainError } from '../writer/messages.ts'
 import type { PlainError } from '../writer/messages.ts'
+import { END } from './decode-job.ts'
 import type { DecodeJob, SharedTarget } from './decode-job.ts'
 
 export interface DecodePool extends AsyncDisposable {
@@ -35,9 +36,17 @@ export const openDecodePool = (chunkIdKey: Bytes, threads: number): DecodePool =
       })
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(lanes.map(async lane => await lane.worker.terminate()))
+      await Promise.all(lanes.map(end))
     },
   }
+}
+
+/** Lets a thread finish what it has: a library that it may be loading must not be interrupted. One that died has ended. */
+const end = async ({ worker }: Lane): Promise<void> => {
+  if (worker.threadId === -1) return
+  const exit = new Promise(resolve => worker.once('exit', resolve))
+  worker.postMessage(END)
+  await exit
 }
 
 const openLane = (chunkIdKey: Bytes): Lane => {

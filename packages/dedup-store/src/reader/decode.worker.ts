@@ -4,20 +4,32 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { GranaryError, fromSystemError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { createKeyedHasher, suiteById } from '@granary/transform'
-import { openBlob } from '../packs/pack-reader.ts'
+import { openBlobInto } from '../packs/pack-reader.ts'
 import type { BlobSource } from '../packs/pack-reader.ts'
 import { toPlainError } from '../writer/messages.ts'
-import type { DecodeJob, SharedTarget } from './decode-job.ts'
+import { END } from './decode-job.ts'
+import type { CopyPlace, DecodeJob, SharedTarget } from './decode-job.ts'
 
 const hasher = createKeyedHasher(workerData as Bytes)
 const verifier = { digest: (_type: unknown, plain: Bytes): Bytes => hasher.digest(plain) }
 
-/** One buffer for all reads: a fresh one a job costs more in page faults than the read. */
-let buffer = new Uint8Array(0)
+/** Memory that is used again and again: fresh memory costs more in page faults than what is done with it. */
+const reusable = (): ((length: number) => Bytes) => {
+  let memory: Bytes = new Uint8Array()
+  return length => {
+    if (memory.length < length) memory = new Uint8Array(length)
+    return memory.subarray(0, length)
+  }
+}
+
+const sealedMemory = reusable()
+const packedMemory = reusable()
+/** For chunks that are not wanted whole. */
+const plainMemory = reusable()
 
 const readSealed = ({ path, sealed, from, length, pack }: DecodeJob): Bytes => {
   if (path === undefined) return sealed as Bytes
-  if (buffer.length < length) buffer = new Uint8Array(length)
+  const buffer = sealedMemory(length)
   let fileDescriptor: number | undefined
   try {
     fileDescriptor = openSync(path, 'r')
@@ -27,7 +39,7 @@ const readSealed = ({ path, sealed, from, length, pack }: DecodeJob): Bytes => {
         throw new GranaryError('GRANARY_CORRUPT', `${pack.key} is truncated`, { detail: { object: pack.key } })
       done += count
     }
-    return buffer.subarray(0, length)
+    return buffer
   } catch (error) {
     throw fromSystemError(error, `reading ${pack.key}`)
   } finally {
@@ -42,10 +54,17 @@ const decode = (job: DecodeJob, { buffer: shared, offset, length }: SharedTarget
   const source: BlobSource = { key, type, prelude, sealer: suiteById(seal.suite).open(seal.keys) }
   for (const { ordinal, entry, places } of job.blobs) {
     const at = entry.offset - job.from
-    const plain = openBlob(source, { ordinal, entry }, sealed.subarray(at, at + entry.sealedLength), verifier)
-    for (const { from, length: count, to } of places) target.set(plain.subarray(from, from + count), to)
+    const whole = places.find(({ from, length: count }) => from === 0 && count === entry.plainLength)
+    const plain =
+      whole === undefined ? plainMemory(entry.plainLength) : target.subarray(whole.to, whole.to + whole.length)
+    const bytes = sealed.subarray(at, at + entry.sealedLength)
+    const memory = { sealed: bytes, target: plain, scratch: packedMemory(entry.sealedLength) }
+    openBlobInto(source, { ordinal, entry }, memory, verifier)
+    for (const place of places) if (place !== whole) target.set(partOf(plain, place), place.to)
   }
 }
+
+const partOf = (plain: Bytes, { from, length }: CopyPlace): Bytes => plain.subarray(from, from + length)
 
 interface Task {
   readonly id: number
@@ -72,7 +91,8 @@ const run = async (): Promise<void> => {
   isRunning = false
 }
 
-parentPort?.on('message', (task: Task) => {
+parentPort?.on('message', (task: Task | typeof END) => {
+  if (task === END) return void parentPort?.close()
   queue.push(task)
   if (!isRunning) void run()
 })

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { GranaryError } from '@granary/core'
-import type { Arena, Bytes } from '@granary/core'
+import { GranaryError, defaultZstdCompressor } from '@granary/core'
+import type { Arena, Bytes, ZstdEngine } from '@granary/core'
 import { looksIncompressible } from './entropy.ts'
 import { createLz4 } from './lz4.ts'
 import type { Lz4 } from './lz4.ts'
-import { decompressZstd, defaultZstdEngine } from './zstd.ts'
-import type { ZstdEngine } from './zstd-engines.ts'
+import { decompressZstd } from './zstd.ts'
 
 /** What compressions there are: the number stored, and the levels one may ask for. */
 export const compressions = {
@@ -126,7 +125,7 @@ const ENCODERS: Record<CompressionName, (compression: Compression, options: Comp
     return (bytes, capacityBytes) => lz4.compress(bytes, capacityBytes)
   },
   zstd: ({ level = compressions.zstd.levels.default }, options) => {
-    const { zstd = defaultZstdEngine() } = options
+    const { zstd = defaultZstdCompressor() } = options
     const encode = zstd.compressor(level)
     let lz4: Lz4 | undefined
     // High entropy does not rule out long repeats (a file twice in one chunk). LZ4 finds those, at a tenth of zstd's cost.
@@ -159,25 +158,50 @@ let sharedLz4: Lz4 | undefined
  * @throws GranaryError `GRANARY_LIMIT` when the length is out of range
  */
 export const decompress = (id: number, bytes: Bytes, plainLengthBytes: number): Bytes => {
-  if (!(Number.isInteger(plainLengthBytes) && plainLengthBytes >= 0 && plainLengthBytes <= MAX_BLOCK_BYTES)) {
-    throw new GranaryError('GRANARY_LIMIT', `block of ${plainLengthBytes} bytes: expected at most ${MAX_BLOCK_BYTES}`, {
-      detail: { plainLengthBytes, max: MAX_BLOCK_BYTES },
-    })
+  checkPlainLength(plainLengthBytes)
+  if (id === compressions.none.id) {
+    if (bytes.length !== plainLengthBytes) throw wrongLength(bytes.length, plainLengthBytes)
+    return bytes
   }
+  const plain = new Uint8Array(plainLengthBytes)
+  decompressInto(id, bytes, plain)
+  return plain
+}
+
+/**
+ * Fills `target` with what a block holds, without memory of its own where the engine allows that. On an error the content of
+ * `target` is undefined.
+ *
+ * @param target as long as the block is plain, at most 64 MiB; shared memory is welcome
+ * @throws GranaryError as `decompress` does
+ */
+export const decompressInto = (id: number, bytes: Bytes, target: Bytes): void => {
+  checkPlainLength(target.length)
   switch (id) {
     case compressions.none.id:
-      if (bytes.length !== plainLengthBytes) throw wrongLength(bytes.length, plainLengthBytes)
-      return bytes
+      if (bytes.length !== target.length) throw wrongLength(bytes.length, target.length)
+      target.set(bytes)
+      break
     case compressions.lz4.id:
-      return (sharedLz4 ??= createLz4({ maxBlockBytes: MAX_BLOCK_BYTES })).decompress(bytes, plainLengthBytes)
+      sharedLz4 ??= createLz4({ maxBlockBytes: MAX_BLOCK_BYTES })
+      target.set(sharedLz4.decompress(bytes, target.length))
+      break
     case compressions.zstd.id:
-      return decompressZstd(bytes, plainLengthBytes)
+      decompressZstd(bytes, target)
+      break
     default:
       throw new GranaryError('GRANARY_UNSUPPORTED', `unknown compression number ${id}`, {
         detail: { id },
         hint: 'It was probably written by a newer version: update, and try again.',
       })
   }
+}
+
+const checkPlainLength = (plainLengthBytes: number): void => {
+  if (Number.isInteger(plainLengthBytes) && plainLengthBytes >= 0 && plainLengthBytes <= MAX_BLOCK_BYTES) return
+  throw new GranaryError('GRANARY_LIMIT', `block of ${plainLengthBytes} bytes: expected at most ${MAX_BLOCK_BYTES}`, {
+    detail: { plainLengthBytes, max: MAX_BLOCK_BYTES },
+  })
 }
 
 const wrongLength = (got: number, expected: number): GranaryError =>

@@ -29,7 +29,7 @@ export interface Lz4 {
    */
   compress(bytes: Bytes, capacityBytes: number): Bytes | undefined
   /**
-   * The `plainLengthBytes` bytes in a block, owned by the receiver.
+   * The `plainLengthBytes` bytes in a block: a view that the next call of this object overwrites.
    *
    * @throws GranaryError `GRANARY_CORRUPT` when the block is damaged, or is one of another length
    */
@@ -66,7 +66,7 @@ export const createLz4 = ({ arena, maxBlockBytes }: Lz4Options): Lz4 => {
       const { kernel, output } = space
       const damage = kernel.decompress(space.place(block), block.length, output.pointer, plainLengthBytes)
       if (damage !== 0) throw damaged(block.length, plainLengthBytes, DAMAGE[damage] ?? '')
-      return output.bytes.slice(0, plainLengthBytes)
+      return output.bytes.subarray(0, plainLengthBytes)
     },
   }
 }

@@ -1,7 +1,7 @@
 /** BLAKE3 through `@napi-rs/blake-hash`, prebuilt for the common platforms. See docs/decisions/0002-blake-hash.md. @module */
 import { createRequire } from 'node:module'
+import { loadOptional } from '@granary/core'
 import type { Bytes } from '@granary/core'
-import { loadNative } from '../load-native.ts'
 import type { Blake3Engine, Blake3Hasher, Blake3Mode } from './engine.ts'
 import { BLAKE3_BYTES } from './engine.ts'
 
@@ -23,7 +23,7 @@ interface NativeModule {
 
 /** The native engine, or undefined where no prebuilt binary fits. */
 export const loadBlake3Native = (): Blake3Engine | undefined => {
-  const native = loadNative<NativeModule>(() => require('@napi-rs/blake-hash'))
+  const native = loadOptional(() => require('@napi-rs/blake-hash') as NativeModule)
   if (native === undefined) return undefined
   return { name: 'native', createHasher: mode => wrap(createNative(native, mode)) }
 }

@@ -5,9 +5,9 @@
  * @module
  */
 import { createRequire } from 'node:module'
+import { loadOptional } from '@granary/core'
 import type { Bytes } from '@granary/core'
-import { argon2id } from 'hash-wasm'
-import { loadNative } from '../load-native.ts'
+import type * as HashWasm from 'hash-wasm'
 
 const require = createRequire(import.meta.url)
 
@@ -45,7 +45,7 @@ const VERSION_0X13 = 1
 
 /** The native engine, or undefined where no prebuilt binary fits. */
 export const loadArgon2Native = (): Argon2Engine | undefined => {
-  const native = loadNative<NativeModule>(() => require('@node-rs/argon2'))
+  const native = loadOptional(() => require('@node-rs/argon2') as NativeModule)
   if (native === undefined) return undefined
   return {
     name: 'native',
@@ -58,11 +58,12 @@ export const loadArgon2Native = (): Argon2Engine | undefined => {
   }
 }
 
-/** The WebAssembly engine, which uses one thread whatever the lanes. */
+/** The WebAssembly engine, which uses one thread whatever the lanes. Loaded when first used: it takes as long as all the rest. */
 export const argon2Wasm: Argon2Engine = {
   name: 'wasm',
-  hash: (password, salt, { memoryKiB, passes, lanes }, lengthBytes) =>
-    argon2id({
+  hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes) => {
+    const { argon2id } = require('hash-wasm') as typeof HashWasm
+    return await argon2id({
       password,
       salt,
       memorySize: memoryKiB,
@@ -70,7 +71,8 @@ export const argon2Wasm: Argon2Engine = {
       parallelism: lanes,
       hashLength: lengthBytes,
       outputType: 'binary',
-    }),
+    })
+  },
 }
 
 let fastest: Argon2Engine | undefined

@@ -10,7 +10,7 @@ import { constantTimeEqual } from '../constant-time-equal.ts'
 import { createKeyedHasher } from '../hash/blake3.ts'
 import { createKeyStream } from './key-stream.ts'
 import type { CipherVariant } from './key-stream.ts'
-import { allocate, createSealer } from './sealer.ts'
+import { createSealer } from './sealer.ts'
 import { ordinalNonce } from './suite.ts'
 import type { Sealer, SealingKeys, Suite, SuiteFacts } from './suite.ts'
 
@@ -73,13 +73,11 @@ const openSuite = (facts: SuiteFacts, variant: CipherVariant, { encryption, mac 
       applyStream(counterOf(ordinal), plain, ciphertext)
       target.set(tagOf(ordinal, associated, ciphertext), plain.length)
     },
-    open: (ordinal, associated, sealed) => {
-      const length = sealed.length - TAG_BYTES
-      const ciphertext = sealed.subarray(0, length)
-      if (!constantTimeEqual(tagOf(ordinal, associated, ciphertext), sealed.subarray(length))) return undefined
-      const plain = allocate(length)
-      applyStream(counterOf(ordinal), ciphertext, plain)
-      return plain
+    open: (ordinal, associated, sealed, target) => {
+      const ciphertext = sealed.subarray(0, target.length)
+      if (!constantTimeEqual(tagOf(ordinal, associated, ciphertext), sealed.subarray(target.length))) return false
+      applyStream(counterOf(ordinal), ciphertext, target)
+      return true
     },
   })
 }

@@ -15,13 +15,14 @@ const openSuite = (facts: SuiteFacts, { encryption }: SealingKeys): Sealer => {
   return createSealer(facts, {
     seal: (ordinal, associated, plain, target) =>
       target.set(aead.seal(ordinalNonce(ordinal, facts.nonceBytes), plain, associated)),
-    open: (ordinal, associated, sealed) => {
+    open: (ordinal, associated, sealed, target) => {
       // MGM has no tag for nothing at all, so nobody can have sealed it.
-      if (sealed.length === facts.tagBytes && associated.length === 0) return undefined
+      if (sealed.length === facts.tagBytes && associated.length === 0) return false
       try {
-        return aead.open(ordinalNonce(ordinal, facts.nonceBytes), sealed, associated)
+        target.set(aead.open(ordinalNonce(ordinal, facts.nonceBytes), sealed, associated))
+        return true
       } catch (error) {
-        if (isGranaryError(error) && error.code === 'GRANARY_AUTHENTICATION') return undefined
+        if (isGranaryError(error) && error.code === 'GRANARY_AUTHENTICATION') return false
         throw error
       }
     },

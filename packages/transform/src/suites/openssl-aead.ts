@@ -8,7 +8,7 @@ import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import type { CipherGCMTypes, KeyObject } from 'node:crypto'
 import type { Bytes } from '@granary/core'
 import { checkLength } from '../check-length.ts'
-import { allocate, createSealer, transformInto } from './sealer.ts'
+import { createSealer, transformInto } from './sealer.ts'
 import { ordinalNonce } from './suite.ts'
 import type { Sealer, SealingKeys, Suite, SuiteFacts } from './suite.ts'
 
@@ -26,7 +26,7 @@ const openSuite = (facts: SuiteFacts, { encryption }: SealingKeys): Sealer => {
   })
   return createSealer(facts, {
     seal: (ordinal, associated, plain, target) => sealMessage(name, key, bind(ordinal, associated), plain, target),
-    open: (ordinal, associated, sealed) => openMessage(name, key, bind(ordinal, associated), sealed),
+    open: (ordinal, associated, sealed, target) => openMessage(name, key, bind(ordinal, associated), sealed, target),
   })
 }
 
@@ -53,25 +53,24 @@ export const sealMessage = (
   target.set(cipher.getAuthTag(), plain.length)
 }
 
-/** The plaintext of `ciphertext || tag`, or undefined when the tag is wrong. */
+/** Writes the plaintext of `ciphertext || tag` to `target`; zeros and false when the tag is wrong. */
 export const openMessage = (
   name: string,
   key: KeyObject,
   binding: MessageBinding,
   sealed: Bytes,
-): Bytes | undefined => {
+  target: Bytes,
+): boolean => {
   const { nonce, associated, tagBytes } = binding
-  const length = sealed.length - tagBytes
   const decipher = createDecipheriv(name as CipherGCMTypes, key, nonce, { authTagLength: tagBytes })
   decipher.setAAD(associated)
-  decipher.setAuthTag(sealed.subarray(length))
-  const plain = allocate(length)
-  transformInto(decipher, sealed.subarray(0, length), plain)
+  decipher.setAuthTag(sealed.subarray(target.length))
+  transformInto(decipher, sealed.subarray(0, target.length), target)
   try {
     decipher.final()
+    return true
   } catch {
-    plain.fill(0)
-    return undefined
+    target.fill(0)
+    return false
   }
-  return plain
 }

@@ -8,8 +8,11 @@ import type { Sealer, SuiteFacts } from './suite.ts'
 export interface MessageCipher {
   /** Writes `ciphertext || tag` to the start of `target`, which has the room. */
   seal(ordinal: number, associated: Bytes, plain: Bytes, target: Bytes): void
-  /** The plaintext of `ciphertext || tag`, which is at least a tag long, or undefined when the tag is wrong. */
-  open(ordinal: number, associated: Bytes, sealed: Bytes): Bytes | undefined
+  /**
+   * Writes the plaintext of `ciphertext || tag`, which is at least a tag long, to `target`, which is as long as the plaintext.
+   * Gives false, and leaves nothing of it there, when the tag is wrong.
+   */
+  open(ordinal: number, associated: Bytes, sealed: Bytes, target: Bytes): boolean
 }
 
 /** A sealer over a suite's cipher. */
@@ -22,6 +25,14 @@ export const createSealer = ({ name, tagBytes, keyLimitBytes }: SuiteFacts, ciph
     cipher.seal(ordinal, associated, plain, target)
     return length
   }
+  const openInto = (ordinal: number, associated: Bytes, sealed: Bytes, target: Bytes): number => {
+    checkOrdinal(ordinal)
+    const length = sealed.length - tagBytes
+    if (length < 0) throw authenticationError(name, ordinal, sealed.length)
+    if (target.length < length) throw tooSmall(target.length, length)
+    if (cipher.open(ordinal, associated, sealed, target.subarray(0, length))) return length
+    throw authenticationError(name, ordinal, sealed.length)
+  }
   return {
     seal: (ordinal, associated, plain) => {
       const sealed = allocate(plain.length + tagBytes)
@@ -30,16 +41,16 @@ export const createSealer = ({ name, tagBytes, keyLimitBytes }: SuiteFacts, ciph
     },
     sealInto,
     open: (ordinal, associated, sealed) => {
-      checkOrdinal(ordinal)
-      const plain = sealed.length < tagBytes ? undefined : cipher.open(ordinal, associated, sealed)
-      if (plain === undefined) throw authenticationError(name, ordinal, sealed.length)
+      const plain = allocate(Math.max(0, sealed.length - tagBytes))
+      openInto(ordinal, associated, sealed, plain)
       return plain
     },
+    openInto,
   }
 }
 
 /** Memory that is not cleared first, as all of it is about to be written; never a slice of Node's shared pool. */
-export const allocate = (length: number): Bytes => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+const allocate = (length: number): Bytes => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 
 const tooSmall = (got: number, expected: number): GranaryError =>
   new GranaryError('GRANARY_INVALID_ARGUMENT', `target: expected at least ${expected} bytes, got ${got}`, {

@@ -41,6 +41,11 @@ export interface Sealer {
    * @throws GranaryError `GRANARY_AUTHENTICATION` when it was not sealed so, with these keys, this ordinal and this associated
    */
   open(ordinal: number, associated: Bytes, sealed: Bytes): Bytes
+  /**
+   * As `open`, to the start of `target`, which may not overlap `sealed`; where the tag is wrong, nothing of the plaintext is
+   * left there. Returns the length of the plaintext.
+   */
+  openInto(ordinal: number, associated: Bytes, sealed: Bytes, target: Bytes): number
 }
 
 /** A row of the table of suites. */

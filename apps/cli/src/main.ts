@@ -72,6 +72,9 @@ const separateValues = (argv: readonly string[]): string[] => {
   return argv.map((word, i) => (OPTIONAL_VALUES.has(word) && (end < 0 || i < end) ? `${word}=` : word))
 }
 
+/** What commands of two words are about, where that is not the first word. */
+const GROUPS: Readonly<Record<string, string>> = { ovirt: 'machines of oVirt-family platforms' }
+
 type Run = (
   command: Command,
   given: readonly (string | readonly string[] | undefined)[],
@@ -102,7 +105,7 @@ const addCommand = (program: Program, groups: Map<string, Program>, command: Com
   const [first = '', second] = command.name.split(' ')
   let parent = program
   if (second !== undefined) {
-    parent = groups.get(first) ?? program.command(first).description(`commands about ${first}s`)
+    parent = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? `commands about ${first}s`)
     groups.set(first, parent)
   }
   const entry = parent.command(second ?? first).description(command.summary)

@@ -11,7 +11,7 @@ export type {
   PermissionRecord,
   SecretValue,
 } from './machine/machine-record.ts'
-export { readMachineRecord } from './machine/read-machine-record.ts'
+export { machineOf, readMachineRecord } from './machine/read-machine-record.ts'
 export type { OvfDisk, OvfSummary } from './ovf/read-ovf.ts'
 export { readOvf } from './ovf/read-ovf.ts'
 export type { SplitOvf } from './ovf/secrets.ts'
@@ -38,3 +38,9 @@ export { Journal } from './journal/journal.ts'
 export type { Recovered, RecoverOptions } from './clean/recover.ts'
 export { BACKUP_UNDO, recover } from './clean/recover.ts'
 export type { Outcome, Undo, UndoContext, UndoTable } from './clean/undo.ts'
+export type { VmRow } from './engine/list-vm-rows.ts'
+export { listVmRows } from './engine/list-vm-rows.ts'
+export { checkVersion } from './check/version.ts'
+export type { CheckOptions } from './check/check-platform.ts'
+export { checkPlatform } from './check/check-platform.ts'
+export type { Finding } from './check/finding.ts'

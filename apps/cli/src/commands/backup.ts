@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { GranaryError, formatBytes, formatDuration } from '@granary/core'
 import { backup as backUp, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { DiskInput, DiskProgress, Snapshot } from '@granary/dedup-store'
+import { parseLabels, parseWorkers } from '../backup-options.ts'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { BACKING_OPTIONS } from '../disks/image-file.ts'
@@ -10,9 +10,6 @@ import type { OpenSource } from '../disks/open-source.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { shortId, snapshotObject, sumOf } from '../snapshot-output.ts'
 import { startProgress } from '../terminal/progress-line.ts'
-
-/** More workers than this gain nothing: the storage is the limit by then. */
-const MOST_WORKERS = 8
 
 export const backup: Command = {
   name: 'backup',
@@ -115,22 +112,6 @@ const nameDisks = (sources: readonly OpenSource[], given: readonly string[]): Op
       hint: 'name them with --disk-name, once for each disk in their order',
     },
   )
-}
-
-const parseLabels = (texts: readonly string[]): Record<string, string> =>
-  Object.fromEntries(
-    texts.map(text => {
-      const [, key, value] = /^([^=\s]+)=(.*)$/s.exec(text) ?? []
-      if (key !== undefined && value !== undefined) return [key, value]
-      throw new GranaryError('GRANARY_INVALID_ARGUMENT', `label "${text}": expected KEY=VALUE`)
-    }),
-  )
-
-const parseWorkers = (text: string | undefined): number => {
-  if (text === undefined) return Math.min(availableParallelism(), MOST_WORKERS)
-  const workers = Number(text)
-  if (Number.isInteger(workers) && workers >= 0 && workers <= 64) return workers
-  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `--workers ${text}: expected a whole number from 0 to 64`)
 }
 
 const progressOf = (

@@ -16,6 +16,10 @@ import { keyCommands } from './key.ts'
 import { ls } from './ls.ts'
 import { map } from './map.ts'
 import { measure } from './measure.ts'
+import { ovirtBackups } from './ovirt-backups.ts'
+import { ovirtCheck } from './ovirt-check.ts'
+import { ovirtClean } from './ovirt-clean.ts'
+import { ovirtVms } from './ovirt-vms.ts'
 import { rebase } from './rebase.ts'
 import { resize } from './resize.ts'
 import { restore } from './restore.ts'
@@ -47,6 +51,10 @@ export const commands: readonly Command[] = [
   resize,
   rebase,
   commit,
+  ovirtCheck,
+  ovirtVms,
+  ovirtBackups,
+  ovirtClean,
   ...keyCommands,
   settings,
   suites,

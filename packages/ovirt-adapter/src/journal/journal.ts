@@ -21,6 +21,8 @@ export interface JournalOptions {
   /** Where journals are kept: one folder an installation. */
   readonly folder: string
   readonly clock?: Clock
+  /** Of an administrator's choice: 1..36 letters, digits, dots, dashes, underscores. @default one that is made at the first start */
+  readonly installation?: string
 }
 
 /** An intent under way. */
@@ -41,7 +43,7 @@ export interface AbandonedRun extends AsyncDisposable {
 }
 
 export class Journal implements AsyncDisposable {
-  /** 16 hexadecimal digits. */
+  /** 16 hexadecimal digits, or what the administrator chose. */
   readonly installation: string
   /** 16 hexadecimal digits. */
   readonly run: string
@@ -59,8 +61,8 @@ export class Journal implements AsyncDisposable {
   }
 
   /** Opens an installation's journal. Nothing is written before the first intent. */
-  static async open({ folder, clock = systemClock }: JournalOptions): Promise<Journal> {
-    const installation = await installationId(folder)
+  static async open({ folder, clock = systemClock, ...options }: JournalOptions): Promise<Journal> {
+    const installation = options.installation ?? (await installationId(folder))
     await mkdir(join(folder, 'runs'), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       throw fromSystemError(error, `making ${folder}`)
     })

@@ -56,3 +56,12 @@ export const readMachineRecord = (machine: unknown): MachineRecord => {
     hint: 'its disks can still be written to files with `granary restore`',
   })
 }
+
+/** The machine of a snapshot; undefined when it is of none, or of one that this version can't read. */
+export const machineOf = ({ machine }: { readonly machine?: unknown }): MachineRecord | undefined => {
+  try {
+    return readMachineRecord(machine)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,68 @@
+/** Opens what commands about engines work with: configuration, engine, journal. @module */
+import { readFile } from 'node:fs/promises'
+import { GranaryError, fromSystemError } from '@granary/core'
+import type { Engine, Journal, OvirtConfig } from '@granary/ovirt-adapter'
+import { isGiven, textOption } from '../command.ts'
+import type { Invocation } from '../command.ts'
+import { resolveSecretFor } from './resolve-secret.ts'
+
+/** Loaded when a command needs it: an HTTP client takes a moment. */
+export const loadAdapter = async (): Promise<typeof import('@granary/ovirt-adapter')> =>
+  await import('@granary/ovirt-adapter')
+
+/** Reads the configuration; what is odd in it is told. */
+export const readConfigOf = async (invocation: Invocation): Promise<OvirtConfig> => {
+  const { terminal, signal } = invocation
+  const fromEnvironment = terminal.streams.env['GRANARY_OVIRT_CONFIG']
+  const path = textOption(invocation, 'config') ?? (fromEnvironment === '' ? undefined : fromEnvironment)
+  if (path === undefined) {
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'no configuration of an engine was given', {
+      hint: 'give --config FILE, or set GRANARY_OVIRT_CONFIG; docs/ovirt-configuration.md has the keys',
+    })
+  }
+  const { readOvirtConfig } = await loadAdapter()
+  const { config, warnings } = await readOvirtConfig(path, {
+    isStrict: isGiven(invocation, 'strict'),
+    resolveSecret: resolveSecretFor(terminal),
+    signal,
+  })
+  for (const warning of warnings) terminal.notice(warning)
+  return config
+}
+
+/** The caller disposes of it. */
+export const openEngineOf = async ({ terminal }: Invocation, config: OvirtConfig): Promise<Engine> => {
+  const { Engine } = await loadAdapter()
+  return new Engine({
+    url: config.engineUrl,
+    username: config.username,
+    password: config.password,
+    ...(config.caFile === undefined ? {} : { apiCa: await readCertificates(config.caFile) }),
+    ...(config.imageioCaFile === undefined ? {} : { imageioCa: await readCertificates(config.imageioCaFile) }),
+    answerTimeoutMs: config.timeoutMs,
+    outageTimeoutMs: config.engineOutageMs,
+    ...(config.logsRequests
+      ? {
+          onExchange: ({ method, path, status, durationMs }) =>
+            void terminal.streams.stderr.write(
+              `${method} ${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms\n`,
+            ),
+        }
+      : {}),
+  })
+}
+
+const readCertificates = async (path: string): Promise<string> => {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw fromSystemError(error, `reading the certificate ${path}`)
+  })
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path}: expected certificates in PEM`, { detail: { path } })
+}
+
+/** The caller disposes of it. */
+export const openJournalOf = async (config: OvirtConfig): Promise<Journal> => {
+  const { Journal } = await loadAdapter()
+  const { journalFolder: folder, installationId } = config
+  return await Journal.open({ folder, ...(installationId === undefined ? {} : { installation: installationId }) })
+}

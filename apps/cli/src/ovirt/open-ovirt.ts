@@ -1,14 +1,14 @@
 /** Opens what commands about engines work with: configuration, engine, journal. @module */
 import { readFile } from 'node:fs/promises'
 import { GranaryError, fromSystemError } from '@granary/core'
+import type * as Adapter from '@granary/ovirt-adapter'
 import type { Engine, Journal, OvirtConfig } from '@granary/ovirt-adapter'
 import { isGiven, textOption } from '../command.ts'
 import type { Invocation } from '../command.ts'
 import { resolveSecretFor } from './resolve-secret.ts'
 
 /** Loaded when a command needs it: an HTTP client takes a moment. */
-export const loadAdapter = async (): Promise<typeof import('@granary/ovirt-adapter')> =>
-  await import('@granary/ovirt-adapter')
+export const loadAdapter = async (): Promise<typeof Adapter> => await import('@granary/ovirt-adapter')
 
 /** Reads the configuration; what is odd in it is told. */
 export const readConfigOf = async (invocation: Invocation): Promise<OvirtConfig> => {

@@ -92,7 +92,10 @@ const run = async (): Promise<void> => {
 }
 
 parentPort?.on('message', (task: Task | typeof END) => {
-  if (task === END) return void parentPort?.close()
+  if (task === END) {
+    parentPort?.close()
+    return
+  }
   queue.push(task)
   if (!isRunning) void run()
 })

@@ -1,5 +1,6 @@
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliDecompressSync } from 'node:zlib'
 import { parseJsonLines, projectPath } from '@granary/testing'
@@ -28,6 +29,9 @@ const fixture = (name: string): Buffer =>
 
 const wanted = (JSON.parse(fixture('ext4.json.br').toString()) as { entries: Wanted[] }).entries
 const image = fixture('ext4.img.br')
+
+/** Its path is text. */
+const isPlain = ({ path, path_hex }: Wanted): boolean => path_hex === Buffer.from(path).toString('hex')
 
 const pathKey = (row: { path: string; pathHex?: unknown; path_hex?: string }): string =>
   String(row.pathHex ?? row.path_hex ?? Buffer.from(row.path).toString('hex'))
@@ -69,22 +73,47 @@ t.test('ls shows of a disk in a snapshot what the kernel showed of it', async t 
   }
 })
 
-t.test('cat gives the bytes of files, also of those whose names are no UTF-8', async t => {
+t.test('cat gives the bytes of files', async t => {
   const { folder } = await createRepository(t)
   const disk = join(folder, 'web.img')
   writeFileSync(disk, image)
   const files = wanted.filter(
     ({ type, size, sha256 }) => type === 'file' && size > 0 && size < 1e6 && sha256 !== undefined,
   )
-  const odd = files.filter(({ path_hex }) => path_hex !== undefined).slice(0, 3)
-  t.ok(odd.length > 0, 'there are odd names')
-  for (const { path, path_hex, sha256 } of [...files.slice(0, 3), ...odd]) {
-    const words = path_hex === undefined ? [`${disk}:disk:${path}`] : [`${disk}:disk`, '--path-hex', path_hex]
-    const { code, stdout, stderr } = await granary(['cat', ...words])
+  t.ok(files.length > 3)
+  for (const { path, sha256 } of files.slice(0, 5)) {
+    const { code, stdout, stderr } = await granary(['cat', `${disk}:disk:${path}`])
     t.equal(code, 0, stderr)
     t.equal(createHash('sha256').update(stdout).digest('hex'), sha256, path)
   }
 })
+
+const hasMkfs = spawnSync('which', ['mkfs.ext4']).status === 0
+
+t.test(
+  'names that are no UTF-8 are listed, read and extracted by their bytes',
+  { skip: hasMkfs ? false : 'the program mkfs.ext4 is not here' },
+  async t => {
+    const { folder } = await createRepository(t)
+    const [top, disk] = [join(folder, 'top'), join(folder, 'odd.raw')]
+    const name = Buffer.from([0x61, 0xff, 0x1b, 0x62])
+    mkdirSync(top)
+    writeFileSync(Buffer.concat([Buffer.from(`${top}/`), name]), 'odd')
+    execFileSync('truncate', ['-s', '4M', disk])
+    execFileSync('mkfs.ext4', ['-q', '-F', '-d', top, disk])
+    const rows = parseJsonLines((await granary(['ls', `${disk}:disk`, '--json'])).text)
+    const row = rows.find(({ type }) => type === 'file')
+    t.match(row, { path: '/a?\u001bb', pathHex: '2f61ff1b62', size: 3 })
+    t.match((await granary(['ls', `${disk}:disk`])).text, '/a?\\u{1b}b', 'no name steers the terminal')
+    t.equal((await granary(['cat', `${disk}:disk`, '--path-hex', '2f61ff1b62'])).text, 'odd')
+    const target = join(folder, 'target')
+    await granary(['extract', `${disk}:disk`, '--path-hex', '2f61ff1b62', '--to', target])
+    t.strictSame(
+      readdirSync(target, { encoding: 'buffer' }).map(each => each.toString('hex')),
+      ['61ff1b62'],
+    )
+  },
+)
 
 t.test('volumes, ls and cat say what is not there or not possible', async t => {
   const { folder } = await createRepository(t)
@@ -115,4 +144,59 @@ t.test('volumes, ls and cat say what is not there or not possible', async t => {
     t.equal(code, exitCode, words.join(' '))
     t.match(stderr, message)
   }
+})
+
+t.test('extract writes to a folder, an archive and standard output', async t => {
+  const { folder, env } = await createRepository(t)
+  const disk = join(folder, 'web.raw')
+  writeFileSync(disk, image)
+  t.equal((await granary(['backup', disk], { env })).code, 0)
+  const file = wanted.find(
+    entry => entry.type === 'file' && entry.size > 0 && entry.size < 1e6 && isPlain(entry) && entry.nlink === 1,
+  )
+  const path = file?.path ?? ''
+  const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+  const target = join(folder, 'files')
+  const all = await granary(['extract', 'granary:latest:disk', '--to', target, '--json'], { env })
+  const [report] = parseJsonLines(all.text)
+  t.match(report, { type: 'extracted', v: 1, target, failed: 0, files: Number, seconds: Number })
+  t.equal(all.code, (report?.['kept'] as number) > 0 ? 3 : 0, 'what could not be set is one warning')
+  t.equal(sha256(readFileSync(join(target, path))), file?.sha256)
+
+  const archive = join(folder, 'one.tar')
+  t.match(
+    (await granary(['extract', `granary:latest:disk:${path}`, '--to', archive], { env })).text,
+    /1 files in 0 folders/,
+  )
+  const piped = await granary(['extract', `granary:latest:disk:${path}`, '--to', '-'], { env })
+  t.equal(Buffer.compare(piped.stdout, readFileSync(archive)), 0, 'the same archive')
+  t.equal(
+    sha256(piped.stdout.subarray(-1024 - Math.ceil((file?.size ?? 0) / 512) * 512).subarray(0, file?.size)),
+    file?.sha256,
+  )
+
+  const failures: [string[], number][] = [
+    [['extract', 'granary:latest:disk', '--to', archive], 11],
+    [['extract', 'granary:latest:disk'], 2],
+    [['extract', '--to', target], 2],
+    [['extract', 'granary:latest:disk:/no/such', '--to', join(folder, 'x')], 10],
+    [['extract', '--apply-owners', target, '--to', 'x'], 2],
+    [['extract', '--apply-owners', join(folder, 'nowhere')], 10],
+  ]
+  for (const [words, exitCode] of failures) t.equal((await granary(words, { env })).code, exitCode, words.join(' '))
+})
+
+t.test('files that exist are told of one by one, and the exit code is 3', async t => {
+  const { folder } = await createRepository(t)
+  const disk = join(folder, 'web.raw')
+  writeFileSync(disk, image)
+  const path =
+    wanted.find(entry => entry.type === 'file' && isPlain(entry) && entry.path.lastIndexOf('/') === 0)?.path ?? ''
+  const words = ['extract', `${disk}:disk:${path}`, '--to', join(folder, 'files'), '--json']
+  await granary(words)
+  const { code, stderr, text } = await granary(words)
+  t.equal(code, 3)
+  t.match(parseJsonLines(text), [{ failed: 1, files: 0 }])
+  t.match(parseJsonLines(stderr)[0], { type: 'warning', path: path.slice(1), code: 'GRANARY_EXISTS' })
 })

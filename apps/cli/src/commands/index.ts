@@ -8,6 +8,7 @@ import { commit } from './commit.ts'
 import { completion } from './completion.ts'
 import { copy } from './copy.ts'
 import { diff } from './diff.ts'
+import { extract } from './extract.ts'
 import { forget } from './forget.ts'
 import { gc } from './gc.ts'
 import { info } from './info.ts'
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   volumes,
   ls,
   cat,
+  extract,
   map,
   info,
   measure,

@@ -4,7 +4,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
 import { once } from 'node:events'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createNetServer } from 'node:net'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import { GranaryError } from '@granary/core'
 import type { SimulatorClock } from '../clock/clock.ts'
 import type { ImageBackend, OpenBackend } from './backend.ts'
@@ -64,12 +65,14 @@ export class Imageio implements AsyncDisposable {
   readonly #control: ControlContext
   readonly #imageRoutes: readonly Route[]
   readonly #servers: Server[] = []
-  #remote: (Server & TlsServer) | undefined
+  #certificate: ListenerCertificate
+  #setCertificate: (certificate: ListenerCertificate) => void = () => undefined
+  #remote: NetServer | undefined
   #port = 0
-  #isSilent = false
 
   constructor(options: ImageioOptions) {
     this.#options = options
+    this.#certificate = options.certificate
     this.#tickets = new TicketStore(() => Math.floor(options.clock.now() / 1000))
     this.#control = { tickets: this.#tickets, removeTimeoutMs: options.removeTimeoutMs ?? 60_000 }
     this.#imageRoutes = imageRoutes({
@@ -133,7 +136,8 @@ export class Imageio implements AsyncDisposable {
 
   /** Another certificate for connections to come: an expired one, or one of the wrong authority. */
   setCertificate(certificate: ListenerCertificate): void {
-    this.#remote?.setSecureContext(certificate)
+    this.#certificate = certificate
+    this.#setCertificate(certificate)
   }
 
   /**
@@ -141,10 +145,9 @@ export class Imageio implements AsyncDisposable {
    * itself go on. `reachable` brings it back, at the same port.
    */
   async setReachable(how: 'reachable' | 'refused' | 'silent'): Promise<void> {
-    this.#isSilent = how === 'silent'
-    if (how === 'refused') await this.#closeRemote()
-    else if (this.#remote === undefined) await this.#listenRemote()
-    if (how !== 'reachable') for (const socket of this.#remoteSockets) socket.destroy()
+    await this.#closeRemote()
+    if (how === 'reachable') await this.#listenRemote()
+    if (how === 'silent') await this.#listenAt(createSilentServer())
   }
 
   /** @throws GranaryError when an address is taken */
@@ -163,16 +166,20 @@ export class Imageio implements AsyncDisposable {
   }
 
   async #listenRemote(): Promise<void> {
-    const { certificate, host = 'localhost', port = 0 } = this.#options
-    const server = createTlsServer({ ...certificate, minVersion: 'TLSv1.2', ...HTTP_OPTIONS })
+    const server = createTlsServer({ ...this.#certificate, minVersion: 'TLSv1.2', ...HTTP_OPTIONS })
     this.#serve(server, this.#imageRoutes)
+    server.on('tlsClientError', () => undefined)
+    await this.#listenAt(server)
+    this.#setCertificate = renewed => server.setSecureContext(renewed)
+  }
+
+  async #listenAt(server: NetServer): Promise<void> {
+    const { host = 'localhost', port = 0 } = this.#options
     server.on('connection', (socket: Socket) => {
       this.#keep(socket)
       this.#remoteSockets.add(socket)
       socket.once('close', () => this.#remoteSockets.delete(socket))
-      if (this.#isSilent) socket.pause().removeAllListeners('data').removeAllListeners('readable')
     })
-    server.on('tlsClientError', () => undefined)
     server.listen(this.#port === 0 ? port : this.#port, host)
     await once(server, 'listening')
     this.#port = (server.address() as AddressInfo).port
@@ -271,9 +278,12 @@ export class Imageio implements AsyncDisposable {
 
 const HTTP_OPTIONS = { keepAlive: true, noDelay: true, highWaterMark: 1024 * 1024 } as const
 
-const closed = async (server: Server): Promise<void> => {
+/** Takes connections and says nothing. */
+const createSilentServer = (): NetServer => createNetServer({ pauseOnConnect: true })
+
+/** All connections were destroyed before. */
+const closed = async (server: NetServer): Promise<void> => {
   const closing = once(server, 'close')
   server.close()
-  server.closeAllConnections()
   await closing
 }

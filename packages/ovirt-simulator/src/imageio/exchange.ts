@@ -28,6 +28,8 @@ export interface ExchangeOptions {
 
 export class Exchange {
   readonly request: IncomingMessage
+  /** Kept: a request loses its own when the answer has ended. */
+  readonly socket: Socket
   readonly connection: Connection
   readonly path: string
   readonly query: URLSearchParams
@@ -44,6 +46,7 @@ export class Exchange {
 
   constructor({ request, response, connection, clock }: ExchangeOptions) {
     this.request = request
+    this.socket = request.socket
     this.#response = response
     this.connection = connection
     this.#clock = clock
@@ -52,10 +55,6 @@ export class Exchange {
     const [path = '', query = ''] = (request.url ?? '').split(/\?(.*)/s)
     this.path = decode(path)
     this.query = new URLSearchParams(query)
-  }
-
-  get socket(): Socket {
-    return this.request.socket
   }
 
   /** Waits on the simulator's clock. */

@@ -14,6 +14,9 @@ import { TransferDisk } from './transfer-disk.ts'
 import type { Passage } from './transfer-disk.ts'
 import type { TransferSet } from './transfer-set.ts'
 
+/** One may be lost. */
+const KEEP_ALIVES_PER_TIMEOUT = 3
+
 export interface BackupDiskOptions {
   readonly vmId: string
   readonly attachment: DiskAttachment
@@ -69,9 +72,17 @@ const openTransferDisk = async (
     const opened = await transfers.open(attachment.id, { isPlain: backupId === undefined, ...abort })
     try {
       const { transferUrl, proxyUrl } = opened.transfer
-      const ca = await engine.imageioCa(abort)
-      const connections = settings.limits.connectionsPerTransfer
-      const image = await openImage({ transferUrl, proxyUrl, ca, isDirty, connections, ...abort })
+      const image = await openImage({
+        transferUrl,
+        proxyUrl,
+        ca: await engine.imageioCa(abort),
+        proxyCa: await engine.proxyCa(abort),
+        isDirty,
+        connections: settings.limits.connectionsPerTransfer,
+        stallTimeoutMs: settings.downloadStallMs,
+        keepAliveMs: (settings.transferInactivitySeconds * 1000) / KEEP_ALIVES_PER_TIMEOUT,
+        ...abort,
+      })
       let isClosed = false
       return {
         image,

@@ -10,8 +10,14 @@ export interface OpenImageOptions extends AbortOptions {
   readonly ca: string
   /** Tell what changed since the checkpoint. @throws `GRANARY_UNSUPPORTED` where the ticket can't */
   readonly isDirty: boolean
+  /** The same for the proxy, which may have the engine's own certificate. */
+  readonly proxyCa: string
   /** At most; fewer where the host allows no more. */
   readonly connections: number
+  /** How long a read may stand still. */
+  readonly stallTimeoutMs: number
+  /** A request is sent when there was none for so long, so that the ticket lives. */
+  readonly keepAliveMs: number
 }
 
 /** Opens the image of a transfer that is `transferring`. */

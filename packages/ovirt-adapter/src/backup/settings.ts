@@ -8,7 +8,7 @@ import type { OpenImage } from './open-image.ts'
 /** Of the configuration: names, units and defaults are its. */
 export type TransferSettings = Pick<
   OvirtConfig,
-  'transferStartMs' | 'transferInactivitySeconds' | 'transferFinalizeMs' | 'engineOutageMs'
+  'transferStartMs' | 'transferInactivitySeconds' | 'transferFinalizeMs' | 'downloadStallMs'
 >
 
 export type BackupSettings = TransferSettings &

@@ -5,6 +5,7 @@
  * @see docs/ovirt-adapter.md, "The engine client"
  * @module
  */
+import { rootCertificates } from 'node:tls'
 import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { systemClock } from '@granary/dedup-store'
@@ -170,6 +171,11 @@ export class Engine implements AsyncDisposable {
     })
     options.signal?.throwIfAborted()
     return await this.#imageioCa
+  }
+
+  /** The same for imageio's proxy, which is beside the engine and may have its certificate. */
+  async proxyCa(options: AbortOptions = {}): Promise<string> {
+    return [await this.imageioCa(options), this.#options.apiCa ?? rootCertificates.join('\n')].join('\n')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ import { keyCommands } from './key.ts'
 import { ls } from './ls.ts'
 import { map } from './map.ts'
 import { measure } from './measure.ts'
+import { ovirtBackup } from './ovirt-backup.ts'
 import { ovirtBackups } from './ovirt-backups.ts'
 import { ovirtCheck } from './ovirt-check.ts'
 import { ovirtClean } from './ovirt-clean.ts'
@@ -55,6 +56,7 @@ export const commands: readonly Command[] = [
   commit,
   ovirtCheck,
   ovirtVms,
+  ovirtBackup,
   ovirtBackups,
   ovirtClean,
   ...keyCommands,

@@ -31,7 +31,7 @@ const MAY_IMPORT = {
   ],
 }
 
-const IMPORT = /(?<![.\w'])(?:from|import)\s*\(?\s*'([^']+)'/g
+const IMPORT = /(?<![.\w'])(?:from\s+|import\s+|import\s*\(\s*)'([^']+)'/g
 const problems = []
 for (const [root, allowed] of Object.entries(MAY_IMPORT)) {
   if (!existsSync(join(root, 'package.json'))) continue

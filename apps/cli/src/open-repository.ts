@@ -4,7 +4,7 @@ import { openBackend, openRepository } from '@granary/dedup-store'
 import type { Backend, Repository } from '@granary/dedup-store'
 import { textOption } from './command.ts'
 import type { Invocation } from './command.ts'
-import { readSecret } from './secrets.ts'
+import { readAccess } from './secrets.ts'
 
 /** The location: positional where a command takes one, else `--repo`, else `GRANARY_REPO`. */
 export const repositoryLocation = (invocation: Invocation, positional?: string): string => {
@@ -20,8 +20,8 @@ export const repositoryLocation = (invocation: Invocation, positional?: string):
 export const openBackendOf = async (invocation: Invocation, positional?: string): Promise<Backend> =>
   await openBackend(repositoryLocation(invocation, positional))
 
-/** Opens it with the secret the options name. The caller disposes of it. */
+/** Opens it with what the options name. The caller disposes of it. */
 export const openRepositoryOf = async (invocation: Invocation, positional?: string): Promise<Repository> => {
   const backend = await openBackendOf(invocation, positional)
-  return await openRepository(backend, await readSecret(invocation), { signal: invocation.signal })
+  return await openRepository(backend, await readAccess(invocation), { signal: invocation.signal })
 }

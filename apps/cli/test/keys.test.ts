@@ -1,6 +1,6 @@
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseJsonLines } from '@granary/testing'
+import { parseJsonLines, seededBytes } from '@granary/testing'
 import t from 'tap'
 import { createRepository, granary, scratchFolder } from './in-process.ts'
 
@@ -162,13 +162,152 @@ t.test('key slots are listed, added, used and removed; the last one stays', asyn
   t.equal((await granary(['snapshots'], { env: env2 })).code, 0)
 })
 
-t.test('a key printed for paper can be typed in again', async t => {
-  const { key, env } = await createRepository(t)
+t.test('a key printed for paper can be typed in again, and a wrong line is named', async t => {
+  const { folder, key, env } = await createRepository(t)
   const { code, text } = await granary(['key', 'export'], { env })
   t.equal(code, 0)
-  const lines = text.split('\n').filter(line => /^[0-9a-f]{16} {2}[0-9a-f]{4}$/.test(line))
-  t.equal(lines.length, 4)
-  t.same(Buffer.from(lines.map(line => line.slice(0, 16)).join(''), 'hex'), readFileSync(key))
+  const page = join(folder, 'page.txt')
+  writeFileSync(page, text)
+  const [copy, second, third] = [join(folder, 'copy'), join(folder, 'second'), join(folder, 'third')]
+  const typed = await granary(['key', 'import', page, copy, '--json'])
+  t.equal(typed.code, 0, typed.stderr)
+  t.match(parseJsonLines(typed.text), [{ type: 'keyFile', v: 1, kind: 'key-file', path: copy }])
+  t.same(readFileSync(copy), readFileSync(key))
+  t.equal(modeOf(copy), 0o600)
+  t.equal((await granary(['key', 'import', page, copy])).code, 11, 'never over a file')
+
+  const hex = (await granary(['key', 'export', '--hex'], { env })).text
+  t.match(hex, /^[0-9a-f]{64}\n$/)
+  t.equal((await granary(['key', 'import', '-', second], { input: [Buffer.from(hex)] })).code, 0)
+  t.same(readFileSync(second), readFileSync(key))
   const [object] = parseJsonLines((await granary(['key', 'export', '--json'], { env })).text)
-  t.match(object, { type: 'key', v: 1, hex: readFileSync(key).toString('hex'), lines })
+  t.match(object, { type: 'key', v: 1, hex: hex.trim(), lines: [/^1 /, /^2 /, /^3 /, /^4 /, /^all /] })
+
+  const line = text.split('\n').find(each => each.startsWith('3 ')) as string
+  const mistyped = text.replace(
+    line,
+    line.replace(/[0-9a-f]$/, digit => (digit === '0' ? '1' : '0')),
+  )
+  const refused = await granary(['key', 'import', '-', third, '--json'], { input: [Buffer.from(mistyped)] })
+  t.equal(refused.code, 2)
+  t.match(parseJsonLines(refused.stderr), [{ code: 'GRANARY_INVALID_ARGUMENT', detail: { line: 3 } }])
+  t.notOk(existsSync(third))
+})
+
+t.test('key create makes a key file, or a pair for escrow, and never half of one', async t => {
+  const folder = scratchFolder(t)
+  const [key, escrow] = [join(folder, 'key'), join(folder, 'escrow.pem')]
+  t.equal((await granary(['key', 'create', key])).code, 0)
+  t.equal(statSync(key).size, 32)
+  t.equal(modeOf(key), 0o600)
+  t.equal((await granary(['key', 'create', key])).code, 11)
+  const { code, text } = await granary(['key', 'create', '--escrow', escrow, '--json'])
+  t.equal(code, 0)
+  t.match(parseJsonLines(text), [{ type: 'keyFile', v: 1, kind: 'escrow', path: escrow, publicPath: `${escrow}.pub` }])
+  t.equal(modeOf(escrow), 0o600)
+  t.match(readFileSync(`${escrow}.pub`, 'utf8'), /BEGIN PUBLIC KEY/)
+  const other = join(folder, 'other')
+  writeFileSync(`${other}.pub`, 'here already')
+  t.equal((await granary(['key', 'create', '--escrow', other])).code, 11)
+  t.notOk(existsSync(other), 'no private key without its public one')
+})
+
+t.test('escrow: made with the public key alone, opened with the private one', async t => {
+  const { folder, repo, env } = await createRepository(t)
+  const escrow = join(folder, 'escrow.pem')
+  t.equal((await granary(['key', 'create', '--escrow', escrow])).code, 0)
+  t.equal(
+    (await granary(['key', 'add', '--new-escrow', escrow], { env })).code,
+    2,
+    'the private key does not belong here',
+  )
+  t.equal((await granary(['key', 'add', '--new-escrow', `${escrow}.pub`, '--label', 'notary'], { env })).code, 0)
+  const opened = await granary(['key', 'list', '--repo', repo, '--escrow-file', escrow, '--json'])
+  t.equal(opened.code, 0, opened.stderr)
+  t.match(
+    parseJsonLines(opened.text).find(slot => slot['kind'] === 'escrow'),
+    { label: 'notary', publicKey: /^[0-9a-f]{64}$/ },
+  )
+  const another = join(folder, 'another.pem')
+  t.equal((await granary(['key', 'create', '--escrow', another])).code, 0)
+  t.equal((await granary(['snapshots', '--repo', repo, '--escrow-file', another])).code, 13)
+  t.equal((await granary(['snapshots', '--repo', repo, '--escrow-file', `${escrow}.pub`])).code, 2)
+})
+
+/** A disk of a few chunks. */
+const writeDisk = (path: string, seed: number): string => {
+  const disk = Buffer.alloc(1_000_000)
+  disk.set(seededBytes(300_000, seed), 100_000)
+  writeFileSync(path, disk)
+  return path
+}
+
+t.test('passwd changes a passphrase, with scrypt where that is asked for, and touches no data', async t => {
+  const folder = scratchFolder(t)
+  const repo = join(folder, 'repo')
+  const old = writeSecret(join(folder, 'old'), 'grain\n')
+  const fresh = writeSecret(join(folder, 'fresh'), 'barley\n')
+  t.equal((await granary(['init', repo, '--password-file', old, '--kdf', 'scrypt'])).code, 0)
+  t.equal((await granary(['init', join(folder, 'x'), '--password-file', old, '--kdf', 'md5'])).code, 2)
+  const env = { GRANARY_REPO: repo, GRANARY_PASSWORD_FILE: old }
+  t.equal((await granary(['backup', writeDisk(join(folder, 'disk.raw'), 1)], { env })).code, 0)
+  const before = treeOf(repo)
+  const changed = await granary(['key', 'passwd', '--new-password-file', fresh, '--kdf', 'scrypt', '--json'], { env })
+  t.equal(changed.code, 0, changed.stderr)
+  t.match(parseJsonLines(changed.text), [{ type: 'slot', kind: 'passphrase' }, { type: 'removed' }])
+  t.equal((await granary(['snapshots'], { env })).code, 13, 'the old one opens nothing')
+  const env2 = { ...env, GRANARY_PASSWORD_FILE: fresh }
+  t.match(parseJsonLines((await granary(['key', 'list', '--json'], { env: env2 })).text), [
+    { kind: 'passphrase', kdf: 'scrypt', label: 'first' },
+  ])
+  const isData = ([path]: readonly [string, string]): boolean => !path.startsWith('keys/') && !path.startsWith('.locks')
+  t.strictSame(treeOf(repo).filter(isData), before.filter(isData), 'nothing but the slot changed')
+  t.equal((await granary(['restore', 'latest', `raw:${join(folder, 'out.raw')}`], { env: env2 })).code, 0)
+  t.equal((await granary(['key', 'passwd', '--new-password-file', fresh], { env })).code, 13)
+  t.equal((await granary(['key', 'passwd'], { env: env2 })).code, 2)
+})
+
+/** Paths and contents of all files of a folder. */
+const treeOf = (folder: string): (readonly [string, string])[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter(path => statSync(join(folder, path)).isFile())
+    .toSorted()
+    .map(path => [path, readFileSync(join(folder, path)).toString('base64')] as const)
+
+t.test('rotation: new keys for what is new, all slots that are kept open, the others are named or go', async t => {
+  const { folder, repo, key, env } = await createRepository(t)
+  const disk = writeDisk(join(folder, 'disk.raw'), 1)
+  const [escrow, second] = [join(folder, 'escrow.pem'), join(folder, 'second')]
+  t.equal((await granary(['backup', disk], { env })).code, 0)
+  t.equal((await granary(['key', 'create', '--escrow', escrow])).code, 0)
+  t.equal((await granary(['key', 'add', '--new-escrow', `${escrow}.pub`], { env })).code, 0)
+  t.equal((await granary(['key', 'add', '--new-key-file', second], { env })).code, 0)
+  t.equal((await granary(['client', 'add', 'web', join(folder, 'web.client')], { env })).code, 0)
+
+  const refused = await granary(['key', 'rotate', '--keep-escrow', `${escrow}.pub`], { env })
+  t.equal(refused.code, 2)
+  t.match(refused.stderr, /slots without their secret: [0-9a-f]{16} \(key-file, key-file\)/)
+  t.equal((await granary(['snapshots', '--repo', repo, '--key-file', second])).code, 0, 'nothing was changed')
+
+  const rotate = ['key', 'rotate', '--keep-escrow', `${escrow}.pub`, '--remove-others', '--json']
+  const rotated = await granary(rotate, { env })
+  t.equal(rotated.code, 0, rotated.stderr)
+  const [report] = parseJsonLines(rotated.text)
+  t.match(report, { type: 'rotation', v: 1, generation: 2, slots: { length: 2 }, removed: { length: 1 } })
+  t.equal((await granary(['snapshots', '--repo', repo, '--key-file', second])).code, 13, 'its slot is gone')
+  t.equal((await granary(['snapshots', '--repo', repo, '--escrow-file', escrow])).code, 0)
+
+  // What was there is read, what is new is not stored again, and both restore.
+  const again = parseJsonLines((await granary(['backup', disk, '--parent', 'none', '--json'], { env })).text).at(-1)
+  t.match(again, { type: 'snapshot', disks: [{ newBytes: 0 }] })
+  writeDisk(disk, 2)
+  t.equal((await granary(['backup', disk], { env })).code, 0)
+  for (const { id } of parseJsonLines((await granary(['snapshots', '--json'], { env })).text)) {
+    const out = join(folder, `${String(id)}.raw`)
+    t.equal((await granary(['restore', String(id), `raw:${out}`, '--key-file', key], { env })).code, 0)
+  }
+  t.equal((await granary(['check', '--read-data'], { env })).code, 0)
+  const old = await granary(['backup', disk, '--repo', repo, '--client-file', join(folder, 'web.client')])
+  t.equal(old.code, 13, 'a client from before the rotation needs a new file')
+  t.match(old.stderr, /do not reach generation 2/)
 })

@@ -16,7 +16,10 @@ import { StoredDisk } from './reader/stored-disk.ts'
 import type { StoredDiskOptions } from './reader/stored-disk.ts'
 import type { Repository } from './repository.ts'
 import { createNonce, readDecision } from './sessions/decisions.ts'
+import { hexOfId } from './format/ids.ts'
 import { mapRootOf } from './sessions/manifest.ts'
+import { readPackTrust } from './sessions/pack-trust.ts'
+import { readSigners } from './sessions/signers.ts'
 import type { BackupKind, DiskRecord, SnapshotManifest } from './sessions/manifest.ts'
 import { pinSnapshot } from './sessions/pins.ts'
 import { listSnapshots, readSnapshot } from './sessions/snapshots.ts'
@@ -73,7 +76,10 @@ export const backup = async (
   const compression = options.compression ?? settings.compression
   const chunker = options.chunker ?? settings.chunker
   const sink = createPackSink(session, 'dataPack', { signal })
-  const nodes = createNodeStore(session, { signal })
+  // Nodes and workers number their packs apart: a pack is signed with its name before anybody else hears of it.
+  const workers = options.workers ?? 1
+  const step = 1 + Math.max(1, workers)
+  const nodes = createNodeStore(session, { numbers: { first: step - 1, step }, signal })
   const claim = async (ids: Bytes): Promise<Bytes> => {
     const isUnknown = new Uint8Array(ids.length / 32)
     for (let i = 0; i < isUnknown.length; i++) {
@@ -88,12 +94,13 @@ export const backup = async (
     chunkIdKey: context.keys.chunkId,
     compression: parseCompression(compression),
     seal: session.sealOf('dataPack'),
+    numbers: { first: 0, step },
   }
   try {
     await using pool = await openWindowPool(
       setup,
       { claim, emit: async (lane, piece) => await sink.emit(lane, piece) },
-      options.workers ?? 1,
+      workers,
     )
     const blobs = createBlobReader(context.backend, context.keys, session.readable)
     const records: DiskRecord[] = []
@@ -114,7 +121,9 @@ export const backup = async (
       compression,
       options: { ...options, ...last },
     })
-    return { ...manifest, id: session.sid, ...(await session.commit(manifest, { signal })) }
+    const signers = await readSigners(context, { signal }) // Nothing may fail once it is committed.
+    const { hash, signer } = await session.commit(manifest, { signal })
+    return { ...manifest, id: session.sid, hash, signer, signedBy: signers.judge(signer, session.sid) }
   } catch (error) {
     await Promise.all([sink.abandon(error), nodes.abandon(error)])
     throw error
@@ -140,14 +149,29 @@ const checkNames = (disks: readonly DiskInput[], { machine, beforeCommit }: Back
   )
 }
 
-/** The parent must be committed and unforgotten now, that is, after the session was announced. */
+/**
+ * The parent must be committed and unforgotten now, that is, after the session was announced. What it says of unchanged windows
+ * is taken on trust, so only a key holder's will do, or one of whoever signs this one.
+ */
 const chooseParent = async (
   { context }: Repository,
   { parent = 'auto', name, catalogOf, signal }: BackupOptions,
 ): Promise<Snapshot | undefined> => {
   if (parent === 'none' || catalogOf !== undefined) return undefined
-  if (parent !== 'auto') return await readSnapshot(context, parent, { signal })
-  return await lastOfSeries(context, { name, signal })
+  const own = hexOfId(context.keys.signer.publicKey)
+  const isGood = ({ signer, signedBy }: Snapshot): boolean =>
+    signedBy.isVerified && (signedBy.kind === 'holder' || signer === own)
+  if (parent === 'auto') return await lastOfSeries(context, { name, signal }, isGood)
+  const chosen = await readSnapshot(context, parent, { signal })
+  if (isGood(chosen)) return chosen
+  throw new GranaryError(
+    'GRANARY_INVALID_ARGUMENT',
+    `snapshot ${parent} is by ${chosen.signedBy.name ?? 'an unknown signer'}`,
+    {
+      detail: { parent, signer: chosen.signer },
+      hint: 'build on a snapshot made with the repository’s key, or on none: `--parent none`',
+    },
+  )
 }
 
 const parentOf = (parent: Snapshot | undefined, disk: string | null, blobs: BlobReader): DiskParent | undefined => {
@@ -175,7 +199,7 @@ const composeManifest = async (
   }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
 ): Promise<SnapshotManifest> => {
   const { name, labels = {}, machine, warnings = [], catalogOf } = options
-  const last = await lastOfSeries(context, options)
+  const last = await lastOfSeries(context, options, ({ signedBy }) => signedBy.isVerified)
   return {
     kind: 'snapshot',
     nonce: createNonce(),
@@ -199,10 +223,11 @@ const composeManifest = async (
 const lastOfSeries = async (
   context: Repository['context'],
   { name, catalogOf, signal }: BackupOptions,
+  isGood: (snapshot: Snapshot) => boolean,
 ): Promise<Snapshot | undefined> => {
   if (catalogOf !== undefined) return undefined
   return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
-    snapshot => snapshot.name === name,
+    snapshot => snapshot.name === name && isGood(snapshot),
   )
 }
 
@@ -242,11 +267,13 @@ export const openIndex = async (
   { onDamage = 'fail', ...options }: AbortOptions & Pick<RepositoryIndexOptions, 'onDamage'> = {},
 ): Promise<RepositoryIndex> => {
   const { deleted } = await readGcState(context, options)
+  const isTrusted = await readPackTrust(context, options)
   return await RepositoryIndex.load(
     context.backend,
     context.keys,
     {
       isExcluded: key => deleted.has(key),
+      isTrusted,
       isCommitted: async sid => (await readDecision(context, sid))?.kind === 'manifest',
       onDamage,
       ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),

@@ -11,7 +11,8 @@ import type { Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
 import { FORMAT_VERSION } from './format/header.ts'
 import type { RepositoryKeys } from './format/repository-keys.ts'
-import { namingObject, openObject, sealObject } from './format/sealed-object.ts'
+import { namingObject } from './format/sealed-object.ts'
+import { openByHolder, sealByHolder } from './format/signed-object.ts'
 
 export const CONFIG_KEY = 'config'
 
@@ -56,9 +57,25 @@ export const createPublicLine = (): Bytes => {
   return Buffer.from(`${JSON.stringify(shown)}\n`)
 }
 
-/** A config: the line as it is, and the settings sealed to it. */
-export const encodeConfig = (keys: RepositoryKeys, line: Bytes, settings: RepositorySettings): Bytes =>
-  Buffer.concat([line, sealObject(keys, 'config', sealedName(line), Buffer.from(JSON.stringify(settings)))])
+/** What is sealed and signed: the settings, and the last collection whose decisions may lack a signature. */
+interface StoredSettings extends RepositorySettings {
+  readonly unsignedCollections: number
+}
+
+/**
+ * A config: the line as it is, and the settings sealed to it, signed by the key holder.
+ *
+ * @param unsignedCollections number of the last collection whose decisions may lack a signature. @default 0, none
+ */
+export const encodeConfig = async (
+  keys: RepositoryKeys,
+  line: Bytes,
+  settings: RepositorySettings,
+  unsignedCollections = 0,
+): Promise<Bytes> => {
+  const stored: StoredSettings = { ...settings, unsignedCollections }
+  return Buffer.concat([line, await sealByHolder(keys, 'config', sealedName(line), stored)])
+}
 
 /**
  * Reads the public line, before any key is asked for.
@@ -96,9 +113,22 @@ export const readPublicConfig = (bytes: Bytes, location: string): { shown: Publi
   return { shown: shown as PublicConfig, line }
 }
 
-/** @throws GranaryError `GRANARY_AUTHENTICATION` when a byte of it was changed */
-export const openSettings = (keys: RepositoryKeys, bytes: Bytes, line: Bytes): RepositorySettings => {
+/**
+ * The settings, and the last collection whose decisions may lack a signature; undefined for all, in configs of old.
+ *
+ * @param acceptsUnsigned true for a config of old, in a repository without clients
+ * @throws GranaryError `GRANARY_AUTHENTICATION` when a byte of it was changed, or no key holder signed it
+ */
+export const openSettings = (
+  keys: RepositoryKeys,
+  bytes: Bytes,
+  line: Bytes,
+  options: { readonly acceptsUnsigned: boolean },
+): { readonly settings: RepositorySettings; readonly unsignedCollections: number | undefined } => {
   const sealed = bytes.subarray(line.length)
-  const { plain } = namingObject(CONFIG_KEY, () => openObject(keys, ['config'], sealedName(line), sealed))
-  return JSON.parse(Buffer.from(plain).toString('utf8')) as RepositorySettings
+  const { value, isSigned } = namingObject(CONFIG_KEY, () =>
+    openByHolder<StoredSettings>(keys, 'config', sealedName(line), sealed, options),
+  )
+  const { unsignedCollections, ...settings } = value
+  return { settings, unsignedCollections: isSigned ? unsignedCollections : undefined }
 }

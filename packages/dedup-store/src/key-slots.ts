@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { createSlot, openSlot, verifySlot } from '@granary/transform'
-import type { CreateSlotOptions, Keyring, SlotHeader, Secret } from '@granary/transform'
+import type { CreateSlotOptions, Keyring, NewSecret, Secret, SlotHeader } from '@granary/transform'
 import type { Backend } from './backends/backend.ts'
 import { putHeld } from './sessions/put-held.ts'
+
+export type PassphraseSecret = Extract<Secret, { readonly kind: 'passphrase' }>
 
 export interface KeySlot {
   /** 16 hexadecimal digits. */
@@ -13,18 +15,66 @@ export interface KeySlot {
   readonly header: SlotHeader
 }
 
+const SECRET_NAMES = { passphrase: 'passphrase', 'key-file': 'key file', escrow: 'private key' } as const
+
 const slotKey = (id: string): string => `keys/${id}`
 
 /** Adds a slot and gives back its id. */
 export const addSlot = async (
   backend: Backend,
   keyring: Keyring,
-  secret: Secret,
+  secret: NewSecret,
   options: CreateSlotOptions,
 ): Promise<string> => {
   const id = randomBytes(8).toString('hex')
   await putHeld(backend, slotKey(id), await createSlot(keyring, secret, options), { ifAbsent: true })
   return id
+}
+
+/**
+ * Puts a slot with another passphrase in the place of one. Data is not touched, and the root key stays what it is: who has copied
+ * the old slot can still open that copy with the old passphrase.
+ *
+ * @returns ids of the slot that was added and of the one that was removed
+ * @throws GranaryError `GRANARY_WRONG_KEY` when the old passphrase opens no slot
+ */
+export const changePassphrase = async (
+  backend: Backend,
+  { before, after }: { readonly before: PassphraseSecret; readonly after: PassphraseSecret },
+  options: Partial<CreateSlotOptions> & AbortOptions = {},
+): Promise<{ readonly added: string; readonly removed: string }> => {
+  const keyring = await unlock(backend, before, options)
+  const old = await findSlot(backend, before, options)
+  const added = await addSlot(backend, keyring, after, { label: old.header.label, ...options })
+  await backend.sync()
+  await removeSlot(backend, old.id, options)
+  return { added, removed: old.id }
+}
+
+/** The latest slot that a secret opens. */
+const findSlot = async (backend: Backend, secret: Secret, { signal }: AbortOptions): Promise<KeySlot> => {
+  let found: KeySlot | undefined
+  for await (const { id, bytes } of readSlots(backend, signal)) {
+    const header = named(id, () => verifySlot(bytes))
+    if (!(await opens(bytes, secret))) continue
+    if ((header.generation ?? 0) >= (found?.header.generation ?? 0)) found = { id, header }
+  }
+  if (found !== undefined) return found
+  throw new GranaryError(
+    'GRANARY_WRONG_KEY',
+    `${backend.location}: this ${SECRET_NAMES[secret.kind]} opens no key slot`,
+  )
+}
+
+/** Whether a secret opens a slot. @throws GranaryError when the slot is damaged */
+export const opens = async (bytes: Bytes, secret: Secret): Promise<boolean> => {
+  try {
+    await openSlot(bytes, secret)
+    return true
+  } catch (error) {
+    if (isGranaryError(error) && error.code === 'GRANARY_WRONG_KEY') return false
+    throw error
+  }
 }
 
 /** All slots. @throws GranaryError `GRANARY_CORRUPT` when one is damaged */
@@ -63,15 +113,24 @@ export const removeSlot = async (backend: Backend, id: string, options: AbortOpt
 }
 
 /**
- * Opens the keyring with a secret: every slot of that kind is tried.
+ * Opens the keyring with a secret: every slot of that kind is tried, those with the latest generation first.
  *
  * @throws GranaryError `GRANARY_WRONG_KEY` when none opens; `GRANARY_CORRUPT` when none opens and one is damaged
  */
 export const unlock = async (backend: Backend, secret: Secret, { signal }: AbortOptions = {}): Promise<Keyring> => {
+  const slots: { id: string; bytes: Bytes; generation: number }[] = []
   let damage: unknown
   for await (const { id, bytes } of readSlots(backend, signal)) {
     try {
-      if (named(id, () => verifySlot(bytes)).kind !== secret.kind) continue
+      const { kind, generation = 0 } = named(id, () => verifySlot(bytes))
+      if (kind === secret.kind) slots.push({ id, bytes, generation })
+    } catch (error) {
+      if (!isGranaryError(error)) throw error
+      damage = error
+    }
+  }
+  for (const { bytes } of slots.toSorted((a, b) => b.generation - a.generation)) {
+    try {
       return await openSlot(bytes, secret)
     } catch (error) {
       if (!isGranaryError(error)) throw error
@@ -81,7 +140,7 @@ export const unlock = async (backend: Backend, secret: Secret, { signal }: Abort
   if (damage !== undefined) throw damage
   throw new GranaryError(
     'GRANARY_WRONG_KEY',
-    `${backend.location}: this ${secret.kind === 'passphrase' ? 'passphrase' : 'key file'} opens no key slot`,
+    `${backend.location}: this ${SECRET_NAMES[secret.kind]} opens no key slot`,
     {
       detail: { location: backend.location, kind: secret.kind },
       hint: 'check that key and repository belong together; `granary key list` with a key that opens it shows the slots',
@@ -89,7 +148,8 @@ export const unlock = async (backend: Backend, secret: Secret, { signal }: Abort
   )
 }
 
-async function* readSlots(
+/** Ids and bytes of all slots. */
+export async function* readSlots(
   backend: Backend,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ id: string; bytes: Bytes }, void, undefined> {

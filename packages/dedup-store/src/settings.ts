@@ -11,6 +11,8 @@ import { DEFAULT_SUITE, parseCompression, suiteByName } from '@granary/transform
 import { CONFIG_KEY, encodeConfig, openSettings, readPublicConfig } from './config.ts'
 import type { RepositorySettings } from './config.ts'
 import { repositoryKeys } from './format/repository-keys.ts'
+import { readGcState } from './gc/gc-state.ts'
+import { requireHolder } from './require-holder.ts'
 import type { Repository } from './repository.ts'
 import { putHeld } from './sessions/put-held.ts'
 
@@ -56,15 +58,21 @@ export const chooseSettings = (
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT`, `GRANARY_UNSUPPORTED` when a setting is unknown; nothing is changed then
  */
 export const changeSettings = async (
-  { context: { backend }, keyring }: Repository,
+  repository: Repository,
   changes: SettingsOptions,
   { signal }: AbortOptions = {},
 ): Promise<RepositorySettings> => {
+  const { context } = repository
+  const { backend } = context
+  const keyring = requireHolder(repository, 'change settings')
   // Read again: somebody else may have changed other settings since the repository was opened.
   const bytes = await backend.get(CONFIG_KEY, { signal })
   const { line } = readPublicConfig(bytes, backend.location)
-  const settings = chooseSettings(changes, openSettings(repositoryKeys(keyring, DEFAULT_SUITE), bytes, line))
-  const config = encodeConfig(repositoryKeys(keyring, settings.suite), line, settings)
+  const acceptsUnsigned = context.unsignedCollections === Infinity
+  const before = openSettings(context.keys, bytes, line, { acceptsUnsigned })
+  const settings = chooseSettings(changes, before.settings)
+  const unsigned = before.unsignedCollections ?? (await readGcState(context, { signal })).number
+  const config = await encodeConfig(repositoryKeys(keyring, settings.suite), line, settings, unsigned)
   await putHeld(backend, CONFIG_KEY, config, { signal })
   return settings
 }

@@ -1,5 +1,6 @@
 /** Damage of every kind of object is found, and named: single flipped bits everywhere, objects cut short, objects gone. */
 import t from 'tap'
+import type { Keyring } from '@granary/transform'
 import type { Bytes } from '@granary/core'
 import { seededRandom } from '@granary/testing/simulation'
 import { addSlot, check, collect, forgetSnapshot, listSnapshots, openRepository } from '../src/index.ts'
@@ -53,7 +54,12 @@ const createScene = async (): Promise<Scene> => {
   const { context, keyring } = repository
   const { backend } = context
   const kdf = { name: 'argon2id', memoryKiB: 64, passes: 1, lanes: 1 } as const
-  await addSlot(backend, keyring, { kind: 'passphrase', passphrase: 'correct horse' }, { label: 'second', kdf })
+  await addSlot(
+    backend,
+    keyring as Keyring,
+    { kind: 'passphrase', passphrase: 'correct horse' },
+    { label: 'second', kdf },
+  )
   const first = await backUp(repository, mixedDisk(300 * KiB, 1), { name: 'first' })
   await forgetSnapshot(context, first.id)
   await collect(repository)

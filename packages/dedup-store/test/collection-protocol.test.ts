@@ -37,7 +37,7 @@ const C: TileDisk = { ...A, tiles: [5, 2, 4] }
 
 /** A repository whose snapshot of `A` has been forgotten: its packs are what collections take. */
 const createScene = async () => {
-  const history = await makeHistory(0, () => 0)
+  const history = await makeHistory(0, false, () => 0)
   const storage = await recordedStorage(history.objects)
   const clock = stillClock(1000)
   const repository = reopen(history.template, storage.open('all'), clock)

@@ -25,21 +25,31 @@ export type { Sealer, SealingKeys, Suite } from './suites/suite.ts'
 export { MAX_ORDINAL, ordinalNonce } from './suites/suite.ts'
 export { DEFAULT_SUITE, suiteById, suiteByName, suites } from './suites/table.ts'
 export type { RepositoryKeys } from './keys/keyring.ts'
-export { Keyring, deriveRepositoryKeys } from './keys/keyring.ts'
+export { Keyring, derivePackListKey, deriveRepositoryKeys } from './keys/keyring.ts'
 export type { ObjectKeys } from './keys/object-keys.ts'
 export { COMMITMENT_BYTES, SALT_BYTES, deriveObjectKeys } from './keys/object-keys.ts'
-export { createDataKey, unwrapDataKey, wrapDataKey } from './keys/data-key.ts'
+export { createDataKey, openDataKey, sealDataKey, unwrapDataKey, wrapDataKey } from './keys/data-key.ts'
+export type { KeyPair } from './keys/x25519.ts'
+export {
+  createKeyPair,
+  privateKeyFromPem,
+  privateKeyToPem,
+  publicKeyFromPem,
+  publicKeyOf,
+  publicKeyToPem,
+} from './keys/x25519.ts'
 export { openKeyring, sealKeyring } from './keys/seal-keyring.ts'
 export type { KeyFile } from './keys/key-file.ts'
-export { createKeyFile, readKeyFile } from './keys/key-file.ts'
-export type { Signer } from './signatures.ts'
+export { createKeyFile, readKeyFile, writeSecretFile } from './keys/key-file.ts'
+export { formatKeyPage, parseKeyPage } from './keys/key-page.ts'
+export type { SeedSigner, Signer } from './signatures.ts'
 export { createSigner, verifySignature } from './signatures.ts'
 export type { Argon2Cost, Argon2Engine } from './keys/argon2.ts'
 export { argon2Wasm, defaultArgon2Engine, loadArgon2Native } from './keys/argon2.ts'
 export type { ChooseCostOptions, Kdf, ScryptKdf } from './keys/kdf.ts'
 export { DEFAULT_SCRYPT, chooseArgon2Cost, deriveKek } from './keys/kdf.ts'
 export type { SlotHeader, SlotKind } from './keys/slot-header.ts'
-export type { CreateSlotOptions, OpenSlotOptions, Secret } from './keys/slots.ts'
+export type { CreateSlotOptions, NewSecret, OpenSlotOptions, Secret } from './keys/slots.ts'
 export { createSlot, openSlot, verifySlot } from './keys/slots.ts'
 export type { DataPiece, Piece, StageInput, ZeroPiece } from './streams/piece.ts'
 export type { Stage } from './streams/stage.ts'

@@ -22,6 +22,11 @@ export interface Signer {
   /** 32 bytes. */
   readonly publicKey: Bytes
   /** 64 bytes. */
+  sign(bytes: Bytes): Bytes | Promise<Bytes>
+}
+
+/** A signer that answers at once. */
+export interface SeedSigner extends Signer {
   sign(bytes: Bytes): Bytes
 }
 
@@ -30,7 +35,7 @@ export interface Signer {
  *
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the seed is not 32 bytes
  */
-export const createSigner = (seed: Bytes): Signer => {
+export const createSigner = (seed: Bytes): SeedSigner => {
   checkLength('seed', seed, SEED_BYTES)
   const key = createPrivateKey({ key: Buffer.concat([PRIVATE_KEY_PREFIX, seed]), format: 'der', type: 'pkcs8' })
   const exported = createPublicKey(key).export({ format: 'der', type: 'spki' })

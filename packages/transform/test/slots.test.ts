@@ -12,9 +12,10 @@ import {
   deriveKek,
   loadArgon2Native,
   openSlot,
+  publicKeyOf,
   verifySlot,
 } from '../src/index.ts'
-import type { Argon2Engine, Kdf, Secret } from '../src/index.ts'
+import type { Argon2Engine, Kdf, NewSecret, Secret } from '../src/index.ts'
 import { readVectors, toHex, vectorOptions } from './vectors.ts'
 
 interface Argon2Vector {
@@ -105,11 +106,19 @@ const secrets: Record<string, { right: Secret; wrong: Secret; kdf?: Kdf }> = {
     right: { kind: 'key-file', key: seededBytes(32, 3) },
     wrong: { kind: 'key-file', key: seededBytes(32, 4) },
   },
+  escrow: {
+    right: { kind: 'escrow', privateKey: seededBytes(32, 5) },
+    wrong: { kind: 'escrow', privateKey: seededBytes(32, 6) },
+  },
 }
+
+/** What a slot is made with, of what opens it. */
+const madeWith = (secret: Secret): NewSecret =>
+  secret.kind === 'escrow' ? { kind: 'escrow', publicKey: publicKeyOf(secret.privateKey) } : secret
 
 for (const [name, { right, wrong, kdf }] of Object.entries(secrets)) {
   const keyring = Keyring.create().rotated()
-  const create = (): Promise<Bytes> => createSlot(keyring, right, { label: 'Büro', ...(kdf && { kdf }) })
+  const create = (): Promise<Bytes> => createSlot(keyring, madeWith(right), { label: 'Büro', ...(kdf && { kdf }) })
 
   t.test(`slot, ${name}: opens with its secret only`, async t => {
     const slot = await create()
@@ -183,7 +192,11 @@ t.test('a slot of another make: each thing wrong with its header has its code', 
     }
   }
   t.equal(codeOf({ ...good, kdf: argon2 }), 'none')
-  t.equal(codeOf({ ...good, kind: 'escrow' }), 'none')
+  const publicKey = '0a'.repeat(32)
+  t.equal(codeOf({ ...good, kind: 'escrow', publicKey, generation: 7 }), 'none')
+  t.equal(codeOf({ ...good, kind: 'escrow' }), 'GRANARY_CORRUPT')
+  t.equal(codeOf({ ...good, kind: 'escrow', publicKey: publicKey.slice(1) }), 'GRANARY_CORRUPT')
+  t.equal(codeOf({ ...good, kind: 'key-file', generation: 0 }), 'GRANARY_CORRUPT')
   t.equal(codeOf(undefined, 'no line'), 'GRANARY_CORRUPT')
   t.equal(codeOf(undefined, '{"format":\n'), 'GRANARY_CORRUPT')
   t.equal(codeOf(undefined, '"\xff"\n'), 'GRANARY_CORRUPT')
@@ -242,9 +255,9 @@ t.test('a passphrase is the same from every keyboard; empty ones and odd labels 
 t.test('a slot made with one Argon2 opens with the other', async t => {
   const keyring = Keyring.create()
   const secret: Secret = { kind: 'passphrase', passphrase: 'either' }
-  const slot = await createSlot(keyring, secret, { label: 'a', kdf: CHEAP, argon2: argon2Wasm })
+  const slot = await createSlot(keyring, madeWith(secret), { label: 'a', kdf: CHEAP, argon2: argon2Wasm })
   t.equal((await openSlot(slot, secret)).current, 1)
-  const other = await createSlot(keyring, secret, { label: 'a', kdf: CHEAP })
+  const other = await createSlot(keyring, madeWith(secret), { label: 'a', kdf: CHEAP })
   t.equal((await openSlot(other, secret, { argon2: argon2Wasm })).current, 1)
 })
 

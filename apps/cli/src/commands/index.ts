@@ -4,6 +4,7 @@ import { backup } from './backup.ts'
 import { bench } from './bench.ts'
 import { cat } from './cat.ts'
 import { check } from './check.ts'
+import { clientCommands } from './client.ts'
 import { commit } from './commit.ts'
 import { completion } from './completion.ts'
 import { copy } from './copy.ts'
@@ -60,6 +61,7 @@ export const commands: readonly Command[] = [
   ovirtBackups,
   ovirtClean,
   ...keyCommands,
+  ...clientCommands,
   settings,
   suites,
   bench,

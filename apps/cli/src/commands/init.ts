@@ -3,9 +3,10 @@ import { GranaryError, isGranaryError } from '@granary/core'
 import { initRepository } from '@granary/dedup-store'
 import type { Backend } from '@granary/dedup-store'
 import { createKeyFile } from '@granary/transform'
-import type { Secret } from '@granary/transform'
+import type { NewSecret } from '@granary/transform'
 import { textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
+import { KDF_OPTION, kdfOf } from '../kdf-option.ts'
 import { openBackendOf } from '../open-repository.ts'
 import { keyFileSecret, namedSecret, readPasswordFile } from '../secrets.ts'
 import { SETTINGS_OPTIONS, settingsOf } from '../settings-options.ts'
@@ -14,7 +15,7 @@ export const init: Command = {
   name: 'init',
   summary: 'make a repository',
   arguments: [{ name: '[REPO]', description: 'path or URL; an empty or missing folder' }],
-  options: SETTINGS_OPTIONS,
+  options: [...SETTINGS_OPTIONS, KDF_OPTION],
   examples: [
     'granary init /backup/repo --key-file /root/granary.key   # makes the key file if it does not exist',
     'granary init /backup/repo --password-file /root/granary.pass --compression zstd:9',
@@ -27,6 +28,7 @@ export const init: Command = {
     const config = await initRepository(backend, secret, {
       signal,
       ...settingsOf(invocation),
+      slot: { label: 'first', ...kdfOf(invocation) },
     }).catch(async (error: unknown) => {
       if (createdKeyFile !== undefined && (await opensNothing(backend, error))) await rm(createdKeyFile)
       throw error
@@ -60,9 +62,9 @@ const opensNothing = async (backend: Backend, error: unknown): Promise<boolean> 
 }
 
 /** The key file is used if it exists, else made; a passphrase comes from its file. */
-const secretForInit = async (invocation: Invocation): Promise<{ secret: Secret; createdKeyFile?: string }> => {
+const secretForInit = async (invocation: Invocation): Promise<{ secret: NewSecret; createdKeyFile?: string }> => {
   const named = namedSecret(invocation)
-  if (named === undefined) {
+  if (named === undefined || named.kind === 'client' || named.kind === 'escrow') {
     throw new GranaryError(
       'GRANARY_INVALID_ARGUMENT',
       'a repository needs a key: no key file and no passphrase was given',

@@ -1,17 +1,21 @@
 /** Opens every pack, and reads the data of as many as asked. @module */
-import { isGranaryError } from '@granary/core'
+import { GranaryError, isGranaryError } from '@granary/core'
 import { keyOfId, packOfKey } from '../format/ids.ts'
 import { readGcState } from '../gc/gc-state.ts'
 import { createBlobVerifier, openBlob, openPack } from '../packs/pack-reader.ts'
-import type { OpenPack } from '../packs/pack-reader.ts'
+import type { OpenPack } from '../packs/open-pack.ts'
 import type { PackEntry } from '../packs/pack-format.ts'
 import type { Repository } from '../repository.ts'
+import { readPackTrust } from '../sessions/pack-trust.ts'
 import type { CheckOptions, DamageList } from './check.ts'
 
 export interface CheckedPacks {
   /** All packs that should be there. */
   readonly keys: readonly string[]
   readonly readBytes: number
+  /** Packs of write-only clients that nobody relies on yet, and those of them that were read now and found right. */
+  readonly unverified: readonly string[]
+  readonly passed: readonly { readonly key: string; readonly digest: string }[]
   /** True when the blob at this place was read and is damaged, or its pack can't be opened. */
   isBad(key: string, id: Uint8Array): boolean
 }
@@ -35,15 +39,21 @@ export const checkPacks = async (
   const totalBytes = all.reduce((sum, pack) => sum + (chosen.has(pack.key) ? pack.sizeBytes : 0), 0)
   const badPacks = new Set<string>()
   const badBlobs = new Set<string>()
+  const unverified: string[] = []
+  const passed: { key: string; digest: string }[] = []
+  const isTrusted = await readPackTrust(context, { signal })
   let readBytes = 0
   for (const { key, sizeBytes } of all) {
     signal?.throwIfAborted()
     const isOpen = await list.guard(key, async () => {
       const pack = await openPack(context.backend, context.keys, key, { sizeBytes, signal })
+      if (pack.isSigned && pack.signer === undefined) throw wrongSignature(key)
+      const isUnverified = !isTrusted(pack)
+      if (isUnverified) unverified.push(key)
       if (!chosen.has(key)) return
-      for (const ordinal of await readBlobs(repository, pack, list, signal)) {
-        badBlobs.add(`${key} ${keyOfId((pack.entries[ordinal] as PackEntry).id)}`)
-      }
+      const bad = await readBlobs(repository, pack, list, signal)
+      for (const ordinal of bad) badBlobs.add(`${key} ${keyOfId((pack.entries[ordinal] as PackEntry).id)}`)
+      if (isUnverified && bad.length === 0) passed.push({ key, digest: pack.digest })
     })
     if (!isOpen) badPacks.add(key)
     if (chosen.has(key)) readBytes += sizeBytes
@@ -52,9 +62,16 @@ export const checkPacks = async (
   return {
     keys: all.map(pack => pack.key),
     readBytes,
+    unverified,
+    passed,
     isBad: (key, id) => badPacks.has(key) || badBlobs.has(`${key} ${keyOfId(id)}`),
   }
 }
+
+const wrongSignature = (key: string): GranaryError =>
+  new GranaryError('GRANARY_AUTHENTICATION', `${key}: its signature does not fit what it says it holds, or its name`, {
+    detail: { object: key },
+  })
 
 /** Opens every blob of a pack. @returns the ordinals of damaged ones */
 const readBlobs = async (

@@ -8,6 +8,8 @@ import type { AbortOptions, ErrorCode, GranaryError } from '@granary/core'
 import { isGranaryError } from '@granary/core'
 import { openIndex } from '../backup.ts'
 import type { Repository } from '../repository.ts'
+import { requireHolder } from '../require-holder.ts'
+import { passPacks } from '../sessions/passed-packs.ts'
 import { checkControlObjects } from './check-control.ts'
 import { checkPacks } from './check-packs.ts'
 import { checkSnapshots } from './check-snapshots.ts'
@@ -35,6 +37,10 @@ export interface CheckReport {
   readonly packs: number
   /** Packs that no index segment names, of sessions that ended early: the next backup uses them or collection takes them. */
   readonly unindexedPacks: number
+  /** Packs of write-only clients that were read whole for the first time and hold what they say: others rely on them from now on. */
+  readonly passedPacks: number
+  /** Packs of write-only clients that nobody else relies on, until they are read. */
+  readonly unverifiedPacks: number
   /** Bytes of packs that were read and verified. */
   readonly readBytes: number
 }
@@ -75,11 +81,18 @@ export class DamageList {
   }
 }
 
-/** Checks all of a repository and says what is wrong with it; it changes nothing. */
+/**
+ * Checks all of a repository and says what is wrong with it. It changes nothing, but records which packs of write-only clients
+ * it has read whole and found right.
+ *
+ * @throws GranaryError `GRANARY_WRONG_KEY` for a write-only client
+ */
 export const check = async (repository: Repository, options: CheckOptions = {}): Promise<CheckReport> => {
+  requireHolder(repository, 'check')
   const list = new DamageList()
   const snapshots = await checkControlObjects(repository, list, options)
   const packs = await checkPacks(repository, list, options)
+  await passPacks(repository.context, packs.passed, options)
   const touched: TouchedRange[] = []
   let unindexedPacks = 0
   await list.guard('index', async () => {
@@ -95,6 +108,8 @@ export const check = async (repository: Repository, options: CheckOptions = {}):
     snapshots: snapshots.filter(({ catalogOf }) => catalogOf === undefined).length,
     packs: packs.keys.length,
     unindexedPacks,
+    passedPacks: packs.passed.length,
+    unverifiedPacks: packs.unverified.length - packs.passed.length,
     readBytes: packs.readBytes,
   }
 }

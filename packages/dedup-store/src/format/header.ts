@@ -16,7 +16,7 @@ const AT = {
   version: 4, //        u8
   type: 5, //           u8   see ObjectType
   suite: 6, //          u8   number of the suite (transform's table)
-  flags: 7, //          u8   must be 0
+  flags: 7, //          u8   bit 0: signed; the others must be 0
   generation: 8, //     u32  key generation
   reserved: 12, //      u32  must be 0
   salt: 16, //          32 bytes, random
@@ -45,6 +45,9 @@ export const objectTypes = {
   index: 11,
   dataPack: 12,
   mapPack: 13,
+  signer: 14,
+  revocation: 15,
+  passed: 16,
 } as const
 
 export type ObjectType = keyof typeof objectTypes
@@ -55,7 +58,24 @@ export interface ObjectHeader {
   readonly generation: number
   readonly salt: Bytes
   readonly commitment: Bytes
+  /** Packs, and what only key holders may say. @default false */
+  readonly isSigned?: boolean
 }
+
+const SIGNED_FLAG = 1
+
+/** Types that may bear the flag; manifests and forget marks are signed always, and without it. */
+const SIGNABLE: ReadonlySet<ObjectType> = new Set([
+  'config',
+  'claim',
+  'tomb',
+  'del',
+  'dataPack',
+  'mapPack',
+  'signer',
+  'revocation',
+  'passed',
+])
 
 const typeNames = new Map<number, ObjectType>(
   Object.entries(objectTypes).map(([name, number]) => [number, name as ObjectType]),
@@ -68,6 +88,7 @@ export const encodeHeader = (header: ObjectHeader): Bytes => {
   bytes[AT.version] = FORMAT_VERSION
   bytes[AT.type] = objectTypes[header.type]
   bytes[AT.suite] = header.suite
+  bytes[AT.flags] = header.isSigned === true ? SIGNED_FLAG : 0
   view.setUint32(AT.generation, header.generation, true)
   bytes.set(header.salt, AT.salt)
   bytes.set(header.commitment, AT.commitment)
@@ -99,7 +120,8 @@ export const decodeHeader = (bytes: Bytes, key: string): ObjectHeader => {
   }
   const type = typeNames.get(view.getUint8(AT.type))
   if (type === undefined) throw refuse(`unknown object type ${view.getUint8(AT.type)}`)
-  if (view.getUint8(AT.flags) !== 0 || view.getUint32(AT.reserved, true) !== 0)
+  const isSigned = view.getUint8(AT.flags) === SIGNED_FLAG && SIGNABLE.has(type)
+  if ((view.getUint8(AT.flags) !== 0 && !isSigned) || view.getUint32(AT.reserved, true) !== 0)
     throw refuse('reserved header bytes are not zero')
   return {
     type,
@@ -107,5 +129,6 @@ export const decodeHeader = (bytes: Bytes, key: string): ObjectHeader => {
     generation: view.getUint32(AT.generation, true),
     salt: bytes.slice(AT.salt, AT.salt + 32),
     commitment: bytes.slice(AT.commitment, AT.commitment + 32),
+    isSigned,
   }
 }

@@ -21,11 +21,16 @@ export interface ObjectSealer {
 }
 
 /** Starts a new object: a fresh salt, so a fresh key. */
-export const createObjectSealer = (keys: RepositoryKeys, type: ObjectType, domainKey: Bytes): ObjectSealer => {
+export const createObjectSealer = (
+  keys: RepositoryKeys,
+  type: ObjectType,
+  domainKey: Bytes,
+  { isSigned = false }: { readonly isSigned?: boolean } = {},
+): ObjectSealer => {
   const suite = suiteByName(keys.suite)
   const salt = new Uint8Array(randomBytes(32))
   const { encryption, mac, commitment } = deriveObjectKeys(domainKey, salt, suite.keyBytes)
-  const header = encodeHeader({ type, suite: suite.id, generation: keys.generation, salt, commitment })
+  const header = encodeHeader({ type, suite: suite.id, generation: keys.generation, salt, commitment, isSigned })
   return { header, sealer: suite.open({ encryption, mac }) }
 }
 
@@ -64,8 +69,14 @@ export const associatedWith = (header: Bytes, key: string): Bytes => {
 }
 
 /** A whole small object: header, then ciphertext and tag. */
-export const sealObject = (keys: RepositoryKeys, type: ObjectType, key: string, plain: Bytes): Bytes => {
-  const { header, sealer } = createObjectSealer(keys, type, keys.controlKeyOf(type))
+export const sealObject = (
+  keys: RepositoryKeys,
+  type: ObjectType,
+  key: string,
+  plain: Bytes,
+  options: { readonly isSigned?: boolean } = {},
+): Bytes => {
+  const { header, sealer } = createObjectSealer(keys, type, keys.controlKeyOf(type), options)
   return Buffer.concat([header, sealer.seal(0, associatedWith(header, key), plain)])
 }
 
@@ -80,7 +91,7 @@ export const openObject = (
   types: readonly ObjectType[],
   key: string,
   bytes: Bytes,
-): { type: ObjectType; plain: Bytes } => {
+): { type: ObjectType; plain: Bytes; isSigned: boolean } => {
   const header = decodeHeader(bytes, key)
   if (!types.includes(header.type)) {
     throw new GranaryError('GRANARY_CORRUPT', `${key}: expected ${types.join(' or ')}, found ${header.type}`, {
@@ -89,7 +100,7 @@ export const openObject = (
   }
   const sealer = openObjectSealer(header, keys.controlKeyOf(header.type, header.generation), key)
   const plain = namingObject(key, () => sealer.open(0, associatedWith(bytes, key), bytes.subarray(HEADER_BYTES)))
-  return { type: header.type, plain }
+  return { type: header.type, plain, isSigned: header.isSigned === true }
 }
 
 /** Adds the object's name to an error of a seal, which knows only bytes. */

@@ -7,13 +7,15 @@
 import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { openIndex } from '../backup.ts'
-import { sealJson } from '../format/sealed-object.ts'
+import { sealByHolder } from '../format/signed-object.ts'
 import { mergeIndex } from '../index/merge-index.ts'
 import type { Repository } from '../repository.ts'
+import { requireHolder } from '../require-holder.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import { fence, putDecision, readDecision } from '../sessions/decisions.ts'
 import { isAlive, startHeartbeat } from '../sessions/heartbeat.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
+import { tidyPassedPacks } from '../sessions/passed-packs.ts'
 import { isSessionAlive, listSessions, withdrawSession } from '../sessions/session-registry.ts'
 import { listSuspects, sweepTemporaries } from '../sessions/sweep.ts'
 import type { SweepOptions } from '../sessions/sweep.ts'
@@ -65,6 +67,7 @@ export const collectBy = async (
   repository: Repository,
   options: CollectOptions = {},
 ): Promise<CollectReport> => {
+  requireHolder(repository, 'collect')
   const { context } = repository
   const { signal, repackBelow = 0.5 } = options
   if (options.dryRun === true)
@@ -141,7 +144,7 @@ const claim = async (context: RepositoryContext, signal: AbortSignal | undefined
   const heartbeat = await startHeartbeat(context, heartbeatOf(number))
   try {
     const key = gcKey(number, 'claim')
-    const body = sealJson(context.keys, 'claim', key, { timeMs: context.clock.now() })
+    const body = await sealByHolder(context.keys, 'claim', key, { timeMs: context.clock.now() })
     if (!(await putDecision(context.backend, key, body, { owner: `gc-${number}`, signal }))) throw running(number)
     return { number, before, heartbeat }
   } catch (error) {
@@ -160,7 +163,8 @@ const running = (number: number): GranaryError =>
 const abandon = async (context: RepositoryContext, number: number): Promise<void> => {
   const key = gcKey(number, 'del')
   const del: Del = { isAbandoned: true, packs: [], excluded: [] }
-  await context.backend.put(key, sealJson(context.keys, 'del', key, del), { ifAbsent: true, owner: `gc-${number}` })
+  const body = await sealByHolder(context.keys, 'del', key, del)
+  await context.backend.put(key, body, { ifAbsent: true, owner: `gc-${number}` })
 }
 
 /** @throws GranaryError `GRANARY_LOCKED` when somebody gave this collection up */
@@ -172,7 +176,7 @@ const putOnce = async (
   signal: AbortSignal | undefined,
 ): Promise<void> => {
   const key = gcKey(number, part)
-  const body = sealJson(context.keys, part, key, value)
+  const body = await sealByHolder(context.keys, part, key, value)
   if (await putDecision(context.backend, key, body, { owner: `gc-${number}`, signal })) return
   throw new GranaryError('GRANARY_LOCKED', `collection ${number} was given up by another one`, {
     detail: { number },
@@ -244,6 +248,7 @@ const clean = async (
   const { signal } = options
   for (const key of deleted) await context.backend.delete(key, { signal })
   await context.backend.sync({ signal })
+  await tidyPassedPacks(context, { signal })
   await mergeIndex(repository, { force: isIndexStale, signal })
   for (const sid of await listSessions(context, { signal }))
     if (plan.decided.has(sid)) await withdrawSession(context, sid)

@@ -7,7 +7,7 @@
 import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { isDamage } from '../format/damage.ts'
-import { openJson } from '../format/sealed-object.ts'
+import { openByHolder } from '../format/signed-object.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import { getOptional } from '../sessions/decisions.ts'
 
@@ -79,7 +79,7 @@ const lastLists = async (context: RepositoryContext, n: number, signal: AbortSig
 }
 
 const readPart = async <Part>(
-  { backend, keys }: RepositoryContext,
+  { backend, keys, unsignedCollections = 0 }: RepositoryContext,
   n: number,
   part: 'tomb' | 'del',
   signal: AbortSignal | undefined,
@@ -89,7 +89,7 @@ const readPart = async <Part>(
   const bytes = await getOptional(backend, key, signal)
   if (bytes === undefined) return undefined
   try {
-    return openJson<Part>(keys, part, key, bytes)
+    return openByHolder<Part>(keys, part, key, bytes, { acceptsUnsigned: n <= unsignedCollections }).value
   } catch (error) {
     if (!isDamage(error)) throw error
     throw new GranaryError(

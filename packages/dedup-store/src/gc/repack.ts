@@ -29,10 +29,17 @@ export const repack = async (
   const doomed = new Set([...plan.dead, ...plan.halfDead].map(pack => pack.key))
   const compressor = createCompressor(parseCompression(settings.compression), { maxBlockBytes: MAX_BLOB_BYTES })
   await using session = await WriterSession.begin(context, { signal })
-  const lanes = (['dataPack', 'mapPack'] as const).map(type => {
+  const types = ['dataPack', 'mapPack'] as const
+  const lanes = types.map((type, first) => {
     const sink = createPackSink(session, type, { signal })
     const buffers = [new Uint8Array(BUFFER_BYTES), new Uint8Array(BUFFER_BYTES)] as const
-    return { type, sink, output: new PackOutput(session.sealOf(type), buffers, piece => sink.emit(0, piece)) }
+    return {
+      type,
+      sink,
+      output: new PackOutput({ seal: session.sealOf(type), numbers: { first, step: types.length } }, buffers, piece =>
+        sink.emit(0, piece),
+      ),
+    }
   })
   const outputOf = (type: PackType): PackOutput => (lanes.find(lane => lane.type === type) as (typeof lanes)[0]).output
   let copiedBytes = 0

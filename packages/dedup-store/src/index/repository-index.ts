@@ -27,6 +27,14 @@ export interface RepositoryIndexOptions {
   readonly isExcluded: (packKey: string) => boolean
   /** Merged segments count only when the session that wrote them has committed. */
   readonly isCommitted: (sid: string) => Promise<boolean>
+  /**
+   * Whether what a pack says it holds is to be believed. Of several places of a blob the trusted ones come first.
+   *
+   * @default all are
+   */
+  readonly isTrusted?: (pack: CachedPack) => boolean
+  /** Whether the others are found at all. @default true */
+  readonly findsUntrusted?: boolean
   /** Bytes of index pages kept in memory. @default 64 MiB */
   readonly cacheBytes?: number
   /**
@@ -73,11 +81,15 @@ export class RepositoryIndex {
     return index
   }
 
-  /** The same segments and caches, with other packs left out. */
-  leavingOut(isExcluded: (packKey: string) => boolean): RepositoryIndex {
-    const index = new RepositoryIndex(this.#place, this.packs, { ...this.#options, isExcluded })
+  /** The same segments and caches for a reader, who leaves out other packs, and may read what nobody vouches for. */
+  forReading(isExcluded: (packKey: string) => boolean): RepositoryIndex {
+    const index = new RepositoryIndex(this.#place, this.packs, { ...this.#options, isExcluded, findsUntrusted: true })
     index.#segments = this.#segments
     return index
+  }
+
+  #isTrusted(pack: CachedPack): boolean {
+    return this.#options.isTrusted?.(pack) ?? true
   }
 
   get #skipsDamage(): boolean {
@@ -184,12 +196,14 @@ export class RepositoryIndex {
     return undefined
   }
 
+  /** Only packs that are trusted: the others may not hold what they say, and then hide one that does. */
   #remember(pack: CachedPack): void {
+    if (!this.#isTrusted(pack)) return
     this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
   }
 
   /**
-   * Every place of a blob that counts: collection must know them all.
+   * Every place of a blob that counts, trusted ones first: collection must know them all.
    *
    * @throws GranaryError `GRANARY_CORRUPT`, `GRANARY_AUTHENTICATION` when it may only be in packs that are damaged
    */
@@ -197,6 +211,7 @@ export class RepositoryIndex {
     const name = keyOfId(id)
     let damage: unknown
     let isFound = false
+    const untrusted: FoundBlob[] = []
     for (const { pack: row } of await this.#hits(id, options)) {
       const key = packKey(row)
       if (this.#options.isExcluded(key)) continue
@@ -208,10 +223,16 @@ export class RepositoryIndex {
       if (pack === undefined || pack.type !== type || Buffer.compare(pack.uid, row.uid) !== 0) continue
       const ordinal = pack.ordinals.get(name)
       if (ordinal === undefined) continue
+      if (!this.#isTrusted(pack)) {
+        if (this.#options.findsUntrusted !== false) untrusted.push({ pack, ordinal })
+        continue
+      }
       this.#remember(pack)
       isFound = true
       yield { pack, ordinal }
     }
+    yield* untrusted
+    isFound ||= untrusted.length > 0
     if (damage !== undefined && !isFound) throw damage
   }
 

@@ -3,6 +3,7 @@ import type { AbortOptions, Bytes } from '@granary/core'
 import { createCompressor, createKeyedHasher } from '@granary/transform'
 import { createPackSink } from '../writer/pack-sink.ts'
 import { PackOutput } from '../writer/pack-output.ts'
+import type { PackNumbers } from '../writer/pack-output.ts'
 import type { WriterSession } from '../sessions/writer-session.ts'
 
 /** A map node is at most a leaf of 8192 chunks: 300 KiB. */
@@ -18,12 +19,16 @@ export interface NodeStore {
   readonly storedBytes: number
 }
 
-export const createNodeStore = (session: WriterSession, options: AbortOptions = {}): NodeStore => {
+/** @param numbers of the packs it makes */
+export const createNodeStore = (
+  session: WriterSession,
+  { numbers, ...options }: AbortOptions & { readonly numbers: PackNumbers },
+): NodeStore => {
   const sink = createPackSink(session, 'mapPack', options)
   const hasher = createKeyedHasher(session.context.keys.mapId)
   const compressor = createCompressor({ name: 'zstd', level: 3 })
   const buffers = [new Uint8Array(BUFFER_BYTES), new Uint8Array(BUFFER_BYTES)] as const
-  const output = new PackOutput(session.sealOf('mapPack'), buffers, piece => sink.emit(0, piece))
+  const output = new PackOutput({ seal: session.sealOf('mapPack'), numbers }, buffers, piece => sink.emit(0, piece))
   let last: Promise<unknown> = Promise.resolve()
   let addedBytes = 0
   const add = async (plain: Bytes): Promise<Bytes> => {

@@ -6,9 +6,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Bytes } from '@granary/core'
-import { deriveObjectKeys, suiteById } from '@granary/transform'
+import { createSigner, deriveObjectKeys, suiteById } from '@granary/transform'
 import type { Sealer } from '@granary/transform'
 import { encodeHeader } from '../format/header.ts'
+import { packKey } from '../format/ids.ts'
 import {
   ENTRY_BYTES,
   FOOTER_ORDINAL,
@@ -21,6 +22,7 @@ import {
   footerAssociated,
 } from './pack-format.ts'
 import type { PackType } from './pack-format.ts'
+import { signPack } from './pack-signature.ts'
 
 /** What seals a session's packs of one type. Plain data: it travels to workers. */
 export interface PackSeal {
@@ -32,6 +34,12 @@ export interface PackSeal {
   /** 16 bytes. */
   readonly domain: Bytes
   readonly envelope: Bytes
+  /** The session that writes. */
+  readonly sid: string
+  /** Seals the list of what is in the pack. */
+  readonly listKey: Bytes
+  /** Of whom signs it. */
+  readonly signingSeed: Bytes
 }
 
 /** A blob to be added: already compressed where that paid. */
@@ -44,24 +52,36 @@ export interface BlobInput {
 
 export class PackBuilder {
   readonly uid: Bytes = new Uint8Array(randomBytes(16))
-  readonly #type: PackType
+  readonly #seal: PackSeal
+  readonly #number: number
   readonly #sealer: Sealer
+  readonly #listSealer: Sealer
   readonly #tagBytes: number
   readonly #prelude: Bytes
   #footer = new Uint8Array(256 * ENTRY_BYTES)
   #entries = 0
   #blobBytes = 0
 
-  constructor(seal: PackSeal) {
+  /** @param number of the pack in its session, never used before */
+  constructor(seal: PackSeal, number: number) {
     const salt = new Uint8Array(randomBytes(32))
     const suite = suiteById(seal.suite)
     const { encryption, mac, commitment } = deriveObjectKeys(seal.domainKey, salt, suite.keyBytes)
-    this.#type = seal.type
+    this.#seal = seal
+    this.#number = number
     this.#sealer = suite.open({ encryption, mac })
+    this.#listSealer = suite.open(deriveObjectKeys(seal.listKey, salt, suite.keyBytes))
     this.#tagBytes = suite.tagBytes
     this.#prelude = new Uint8Array(PACK_AT.envelope + seal.envelope.length)
     this.#prelude.set(
-      encodeHeader({ type: seal.type, suite: seal.suite, generation: seal.generation, salt, commitment }),
+      encodeHeader({
+        type: seal.type,
+        suite: seal.suite,
+        generation: seal.generation,
+        salt,
+        commitment,
+        isSigned: true,
+      }),
     )
     this.#prelude.set(this.uid, PACK_AT.uid)
     this.#prelude.set(seal.domain, PACK_AT.domain)
@@ -95,7 +115,7 @@ export class PackBuilder {
     const ordinal = this.#entries++
     const sealedLength = this.sealedLength(blob)
     const place = { ordinal, compression: blob.compression, sealedLength, plainLength: blob.plainLength }
-    this.#sealer.sealInto(ordinal, blobAssociated(this.#type, this.#prelude, place), blob.bytes, target)
+    this.#sealer.sealInto(ordinal, blobAssociated(this.#seal.type, this.#prelude, place), blob.bytes, target)
     this.#record(ordinal, { ...place, id: blob.id })
     this.#blobBytes += sealedLength
     return sealedLength
@@ -103,13 +123,14 @@ export class PackBuilder {
 
   /** The footer and the trailer: the end of the pack. */
   finish(): Bytes {
-    const plain = this.#footer.subarray(0, this.#entries * ENTRY_BYTES)
+    const { type, sid, signingSeed } = this.#seal
+    const entries = this.#footer.subarray(0, this.#entries * ENTRY_BYTES)
+    const key = packKey({ sid, number: this.#number })
+    const signature = signPack(createSigner(signingSeed), { key, prelude: this.#prelude, entries })
+    const plain = Buffer.concat([entries, signature])
     const sealedLength = plain.length + this.#tagBytes
-    const sealed = this.#sealer.seal(
-      FOOTER_ORDINAL,
-      footerAssociated(this.#type, this.#prelude, this.#entries, sealedLength),
-      plain,
-    )
+    const associated = footerAssociated(type, this.#prelude, { sealedLength, plainLength: plain.length })
+    const sealed = this.#listSealer.seal(FOOTER_ORDINAL, associated, plain)
     return Buffer.concat([sealed, encodeTrailer(sealedLength, this.#entries)])
   }
 

@@ -5,12 +5,10 @@ import type { Backend } from '../backends/backend.ts'
 import { keyOfId } from '../format/ids.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
 import { openPack } from './pack-reader.ts'
-import type { OpenPack } from './pack-reader.ts'
+import type { OpenPack } from './open-pack.ts'
 
 /** An open pack and where each id stands in it. */
-export interface CachedPack extends OpenPack {
-  readonly ordinals: ReadonlyMap<string, number>
-}
+export type CachedPack = OpenPack & { readonly ordinals: ReadonlyMap<string, number> }
 
 export interface PackCache {
   /** The pack, or undefined where it doesn't exist: a stale index may name packs that are gone. */
@@ -42,7 +40,8 @@ export const createPackCache = (
   const load = async (key: string, options: AbortOptions): Promise<CachedPack | undefined> => {
     try {
       const pack = await openPack(backend, keys, key, options)
-      const cached = { ...pack, ordinals: new Map(pack.entries.map((entry, ordinal) => [keyOfId(entry.id), ordinal])) }
+      const ordinals = new Map(pack.entries.map((entry, ordinal) => [keyOfId(entry.id), ordinal]))
+      const cached = Object.assign(pack, { ordinals })
       keep(cached)
       return cached
     } catch (error) {

@@ -8,6 +8,7 @@ import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { FORMAT_VERSION, HEADER_BYTES, objectTypes } from '../format/header.ts'
 import { ID_BYTES } from '../format/ids.ts'
+import { PACK_SIGNATURE_BYTES } from './pack-signature.ts'
 
 /** Field offsets, bytes from the start of the pack. Little-endian. */
 export const PACK_AT = {
@@ -36,6 +37,9 @@ export const MAX_PACK_ENTRIES = 32_768
 
 /** Bound on what a reader accepts as one blob, bytes: twice the largest chunk, so that no claim can ask for more. */
 export const MAX_BLOB_BYTES = 32 * 1024 * 1024
+
+/** Longest tag of a suite, bytes, and room. */
+const MAX_TAG_BYTES = 64
 
 /** id 32, sealed length u32, plain length u32, compression u8. */
 export const ENTRY_BYTES = ID_BYTES + 9
@@ -71,14 +75,13 @@ export const blobAssociated = (
 }
 
 /** What binds the footer: the same, and every byte before the first blob. */
-export const footerAssociated = (type: PackType, prelude: Bytes, entries: number, sealedLength: number): Bytes =>
+export const footerAssociated = (
+  type: PackType,
+  prelude: Bytes,
+  { sealedLength, plainLength }: { readonly sealedLength: number; readonly plainLength: number },
+): Bytes =>
   Buffer.concat([
-    blobAssociated(type, prelude, {
-      ordinal: FOOTER_ORDINAL,
-      compression: 0,
-      sealedLength,
-      plainLength: entries * ENTRY_BYTES,
-    }),
+    blobAssociated(type, prelude, { ordinal: FOOTER_ORDINAL, compression: 0, sealedLength, plainLength }),
     prelude,
   ])
 
@@ -112,7 +115,7 @@ export const decodeTrailer = (
     TRAILER_MAGIC.equals(bytes.subarray(8)) &&
     entries <= MAX_PACK_ENTRIES &&
     footerLength >= entries * ENTRY_BYTES &&
-    footerLength <= entries * ENTRY_BYTES + 64 &&
+    footerLength <= entries * ENTRY_BYTES + PACK_SIGNATURE_BYTES + MAX_TAG_BYTES &&
     footerLength + TRAILER_BYTES + PACK_AT.envelope <= packBytes
   if (isWhole) return { footerLength, entries }
   throw new GranaryError('GRANARY_CORRUPT', `${key}: the pack has no valid end; it is truncated or damaged`, {

@@ -6,13 +6,16 @@
  */
 import { GranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
-import { createKeyedHasher, decompress, decompressInto, unwrapDataKey } from '@granary/transform'
-import type { Sealer, SealingKeys } from '@granary/transform'
+import { createKeyedHasher, decompress, decompressInto } from '@granary/transform'
+import type { Sealer } from '@granary/transform'
 import type { Backend } from '../backends/backend.ts'
-import { decodeHeader } from '../format/header.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
-import { namingObject, openObjectKeys } from '../format/sealed-object.ts'
+import { namingObject } from '../format/sealed-object.ts'
+import { OpenPack } from './open-pack.ts'
+import { readPrelude } from './pack-prelude.ts'
+import type { PackPrelude } from './pack-prelude.ts'
 import {
+  ENTRY_BYTES,
   FOOTER_ORDINAL,
   MAX_ENVELOPE_BYTES,
   PACK_AT,
@@ -23,27 +26,12 @@ import {
   footerAssociated,
 } from './pack-format.ts'
 import type { PackEntry, PackType } from './pack-format.ts'
-
-/** A pack whose header and footer have been read and found right. */
-export interface OpenPack {
-  readonly key: string
-  readonly type: PackType
-  readonly uid: Bytes
-  readonly entries: readonly PackEntry[]
-  readonly prelude: Bytes
-  readonly sealer: Sealer
-  /** What `sealer` was made of, for another thread. */
-  readonly seal: PackSealing
-}
-
-/** Enough to open a pack's blobs elsewhere. Plain data, secret. */
-export interface PackSealing {
-  readonly suite: number
-  readonly keys: SealingKeys
-}
+import { PACK_SIGNATURE_BYTES } from './pack-signature.ts'
 
 /** A pack as far as opening its blobs needs it. */
-export type BlobSource = Pick<OpenPack, 'key' | 'type' | 'prelude' | 'sealer'>
+export interface BlobSource extends Pick<OpenPack, 'key' | 'type' | 'prelude'> {
+  readonly sealer: Sealer
+}
 
 /**
  * Reads header, footer and trailer of a pack.
@@ -62,58 +50,37 @@ export const openPack = async (
     throw new GranaryError('GRANARY_NOT_FOUND', `${key} is missing`, { detail: { object: key } })
   if (packBytes < PACK_AT.envelope + TRAILER_BYTES) throw truncated(key, packBytes)
   const start = await backend.get(key, { length: Math.min(packBytes, PACK_AT.envelope + MAX_ENVELOPE_BYTES), signal })
-  const { type, prelude, sealer, seal } = openPrelude(keys, key, start)
+  const prelude = readPrelude(keys, key, start)
+  if (prelude === undefined) throw truncated(key, packBytes)
   const trailer = await backend.get(key, { offset: packBytes - TRAILER_BYTES, length: TRAILER_BYTES, signal })
-  const { footerLength, entries } = decodeTrailer(trailer, packBytes, key)
+  const { footerLength, entries: count } = decodeTrailer(trailer, packBytes, key)
   const footerOffset = packBytes - TRAILER_BYTES - footerLength
-  const sealed = await backend.get(key, { offset: footerOffset, length: footerLength, signal })
-  const footer = namingObject(key, () =>
-    sealer.open(FOOTER_ORDINAL, footerAssociated(type, prelude, entries, footerLength), sealed),
-  )
-  return {
-    key,
-    type,
-    uid: prelude.slice(PACK_AT.uid, PACK_AT.domain),
-    entries: decodeEntries(footer, prelude.length, footerOffset, key),
-    prelude,
-    sealer,
-    seal,
-  }
+  const sealedFooter = await backend.get(key, { offset: footerOffset, length: footerLength, signal })
+  const footer = openFooter(prelude, sealedFooter, count)
+  const entries = decodeEntries(footer.entries, prelude.bytes.length, footerOffset, key)
+  return new OpenPack(prelude, { sealedFooter, entries, plainEntries: footer.entries, signature: footer.signature })
+}
+
+/** A signed footer has its key for itself, so that whoever may write can read it; footers of old have that of the blobs. */
+const openFooter = (
+  prelude: PackPrelude,
+  sealed: Bytes,
+  count: number,
+): { entries: Bytes; signature: Bytes | undefined } => {
+  const { key, type, header, bytes } = prelude
+  const end = count * ENTRY_BYTES
+  const isSigned = header.isSigned === true
+  const sealer = isSigned ? prelude.openList() : prelude.openBlobs().sealer
+  const plainLength = end + (isSigned ? PACK_SIGNATURE_BYTES : 0)
+  const associated = footerAssociated(type, bytes, { sealedLength: sealed.length, plainLength })
+  const plain = namingObject(key, () => sealer.open(FOOTER_ORDINAL, associated, sealed))
+  return { entries: plain.subarray(0, end), signature: isSigned ? plain.subarray(end) : undefined }
 }
 
 const truncated = (key: string, sizeBytes: number): GranaryError =>
   new GranaryError('GRANARY_CORRUPT', `${key}: ${sizeBytes} bytes are too few for a pack`, {
     detail: { object: key, sizeBytes },
   })
-
-/** Header and key envelope: gives the means to open what follows. */
-const openPrelude = (
-  keys: RepositoryKeys,
-  key: string,
-  start: Bytes,
-): Pick<OpenPack, 'type' | 'prelude' | 'sealer' | 'seal'> => {
-  const header = decodeHeader(start, key)
-  if (header.type !== 'dataPack' && header.type !== 'mapPack') {
-    throw new GranaryError('GRANARY_CORRUPT', `${key}: expected a pack, found ${header.type}`, {
-      detail: { object: key },
-    })
-  }
-  const view = new DataView(start.buffer, start.byteOffset, start.length)
-  const envelopeLength = view.getUint16(PACK_AT.envelopeLength, true)
-  if (envelopeLength > MAX_ENVELOPE_BYTES || PACK_AT.envelope + envelopeLength > start.length)
-    throw truncated(key, start.length)
-  const prelude = start.slice(0, PACK_AT.envelope + envelopeLength)
-  const domainKey = namingObject(key, () =>
-    header.type === 'mapPack'
-      ? keys.mapKey(header.generation)
-      : unwrapDataKey(
-          keys.wrapKey(header.generation),
-          prelude.subarray(PACK_AT.envelope),
-          prelude.subarray(PACK_AT.domain, PACK_AT.envelopeLength),
-        ),
-  )
-  return { type: header.type, prelude, ...openObjectKeys(header, domainKey, key) }
-}
 
 /** What identifies the plain bytes: chunk ids and map ids are hashes under different keys. */
 export interface BlobVerifier {
@@ -124,12 +91,6 @@ export const createBlobVerifier = (keys: RepositoryKeys): BlobVerifier => {
   const chunks = createKeyedHasher(keys.chunkId)
   const maps = createKeyedHasher(keys.mapId)
   return { digest: (type, plain) => (type === 'dataPack' ? chunks : maps).digest(plain) }
-}
-
-/** A blob's place in its pack, and what the footer says of it. */
-export interface BlobPlace {
-  readonly ordinal: number
-  readonly entry: PackEntry
 }
 
 /** A blob's place in its pack, and what the footer says of it. */

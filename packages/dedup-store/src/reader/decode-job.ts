@@ -1,7 +1,7 @@
 /** What a decode worker is asked. Plain data; the plain bytes land in shared memory. @module */
 import type { Bytes } from '@granary/core'
 import type { PackEntry, PackType } from '../packs/pack-format.ts'
-import type { PackSealing } from '../packs/pack-reader.ts'
+import type { PackSealing } from '../packs/pack-prelude.ts'
 
 /** A part of a chunk, and where in the target it goes. */
 export interface CopyPlace {

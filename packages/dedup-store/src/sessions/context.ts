@@ -11,4 +11,6 @@ export interface RepositoryContext {
   readonly timeToLiveMs: number
   /** Bytes of index pages kept in memory. */
   readonly indexCacheBytes?: number
+  /** Number of the last collection whose decisions may lack a signature: those from before decisions were signed. @default 0 */
+  readonly unsignedCollections?: number
 }

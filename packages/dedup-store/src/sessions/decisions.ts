@@ -4,8 +4,9 @@ import { hostname } from 'node:os'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { sealJson } from '../format/sealed-object.ts'
+import { sealSigned } from '../format/signed-object.ts'
 import type { RepositoryContext } from './context.ts'
-import { openDecision, sealSigned } from './manifest.ts'
+import { openDecision } from './manifest.ts'
 import type { Decision, Manifest } from './manifest.ts'
 
 export const commitKey = (sid: string): string => `commit/${sid}`
@@ -82,7 +83,7 @@ export const commit = async (
   options: AbortOptions = {},
 ): Promise<{ readonly hash: string; readonly signer: string }> => {
   const key = commitKey(sid)
-  const body = sealSigned(context.keys, 'manifest', key, manifest)
+  const body = await sealSigned(context.keys, 'manifest', key, manifest)
   for (let attempt = 1; ; attempt++) {
     let failure: unknown
     try {

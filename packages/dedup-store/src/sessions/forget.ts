@@ -1,11 +1,12 @@
 /** Forgetting: a signed mark beside the commit. Space comes back when collection runs. @module */
 import { hostname } from 'node:os'
+import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { blake3 } from '@granary/transform'
 import { isDamage } from '../format/damage.ts'
 import { hexOfId } from '../format/ids.ts'
+import { sealSigned } from '../format/signed-object.ts'
 import { commitKey } from './decisions.ts'
-import { sealSigned } from './manifest.ts'
 import { putHeld } from './put-held.ts'
 import type { RepositoryContext } from './context.ts'
 import { forgetKey, readSnapshot } from './snapshots.ts'
@@ -23,16 +24,21 @@ const hashOf = async (context: RepositoryContext, sid: string, options: AbortOpt
 /**
  * Marks a snapshot as forgotten. The mark keeps the hash of its manifest, so that a signed forget can be told from a removal.
  *
- * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot
+ * @throws GranaryError `GRANARY_NOT_FOUND` when there is no such snapshot; `GRANARY_WRONG_KEY` for a write-only client
  */
 export const forgetSnapshot = async (
   context: RepositoryContext,
   sid: string,
   options: AbortOptions = {},
 ): Promise<void> => {
+  if (context.keys.access === 'client') {
+    throw new GranaryError('GRANARY_WRONG_KEY', "a write-only client can't forget snapshots, not even its own", {
+      hint: 'forget them where the key file or passphrase is',
+    })
+  }
   const hash = await hashOf(context, sid, options)
   const key = forgetKey(sid)
   const mark = { sid, hash, timeMs: context.clock.now(), host: hostname() }
-  const body = sealSigned(context.keys, 'forget', key, mark)
+  const body = await sealSigned(context.keys, 'forget', key, mark)
   await putHeld(context.backend, key, body, { ifAbsent: true, signal: options.signal })
 }

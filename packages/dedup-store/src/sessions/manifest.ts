@@ -4,13 +4,13 @@
  * @see docs/formats/repository.md, "Commits"
  * @module
  */
-import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
-import { blake3, createSigner, verifySignature } from '@granary/transform'
+import { blake3 } from '@granary/transform'
 import { hexOfId, idOfHex } from '../format/ids.ts'
 import type { RepositoryKeys } from '../format/repository-keys.ts'
-import { openObject, sealObject } from '../format/sealed-object.ts'
+import { openObject } from '../format/sealed-object.ts'
+import { openSigned } from '../format/signed-object.ts'
 import type { NodeReference } from '../map/map-nodes.ts'
 import type { MapRoot } from '../map/map-reader.ts'
 
@@ -79,36 +79,6 @@ export type Manifest = SnapshotManifest | MaintenanceManifest
 export type Decision =
   | { readonly kind: 'fence'; readonly hash: string }
   | { readonly kind: 'manifest'; readonly manifest: Manifest; readonly hash: string; readonly signer: string }
-
-const SIGNED = Buffer.from('granary manifest v1\0')
-const PUBLIC_KEY_BYTES = 32
-const SIGNATURE_BYTES = 64
-
-/** The name binds the manifest to its session: a manifest under another name doesn't verify. */
-const signedBytes = (key: string, json: Bytes): Bytes => Buffer.concat([SIGNED, Buffer.from(`${key}\0`), json])
-
-/** JSON, public key, signature; sealed. Manifests and forget marks are made so. */
-export const sealSigned = (keys: RepositoryKeys, type: 'manifest' | 'forget', key: string, value: object): Bytes => {
-  const json = Buffer.from(JSON.stringify(value))
-  const signer = createSigner(keys.signingSeed)
-  return sealObject(keys, type, key, Buffer.concat([json, signer.publicKey, signer.sign(signedBytes(key, json))]))
-}
-
-/** @throws GranaryError `GRANARY_AUTHENTICATION` when the signature doesn't verify */
-export const openSigned = <Value>(key: string, plain: Bytes): { value: Value; signer: string } => {
-  const jsonLength = plain.length - PUBLIC_KEY_BYTES - SIGNATURE_BYTES
-  const json = plain.subarray(0, Math.max(0, jsonLength))
-  const publicKey = plain.subarray(jsonLength, jsonLength + PUBLIC_KEY_BYTES)
-  if (
-    jsonLength < 2 ||
-    !verifySignature(publicKey, signedBytes(key, json), plain.subarray(jsonLength + PUBLIC_KEY_BYTES))
-  ) {
-    throw new GranaryError('GRANARY_AUTHENTICATION', `${key}: the signature does not verify`, {
-      detail: { object: key },
-    })
-  }
-  return { value: JSON.parse(Buffer.from(json).toString('utf8')) as Value, signer: hexOfId(publicKey) }
-}
 
 /**
  * Opens what stands under a decision key and checks its signature.

@@ -5,6 +5,8 @@ import { isSessionId } from '../format/ids.ts'
 import type { RepositoryContext } from './context.ts'
 import { commitKey, readDecision } from './decisions.ts'
 import type { Decision, SnapshotManifest } from './manifest.ts'
+import { readSigners } from './signers.ts'
+import type { SignedBy, Signers } from './signers.ts'
 
 export interface Snapshot extends SnapshotManifest {
   /** 32 hexadecimal digits: the session that committed it. */
@@ -13,6 +15,8 @@ export interface Snapshot extends SnapshotManifest {
   readonly hash: string
   /** Ed25519 public key that signed it, hexadecimal. */
   readonly signer: string
+  /** Whose key that is, and whether it counts. */
+  readonly signedBy: SignedBy
 }
 
 export const forgetKey = (sid: string): string => `forget/${sid}`
@@ -54,14 +58,21 @@ export const listForgotten = async (
 export const isForgotten = (forgotten: ReadonlySet<string>, sid: string, { catalogOf }: SnapshotManifest): boolean =>
   forgotten.has(sid) || (catalogOf !== undefined && forgotten.has(catalogOf))
 
+/** What a decision made, if that is a snapshot. */
+const snapshotOf = (sid: string, decision: Decision | undefined, signers: Signers): Snapshot | undefined => {
+  if (decision?.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') return undefined
+  const { manifest, hash, signer } = decision
+  return { ...manifest, id: sid, hash, signer, signedBy: signers.judge(signer, sid) }
+}
+
 /** All snapshots and catalogs that can be read, ascending by id. */
 export const listStored = async (context: RepositoryContext, options: ListOptions = {}): Promise<Snapshot[]> => {
   const forgotten = await listForgotten(context, options)
+  const signers = await readSigners(context, options)
   const stored: Snapshot[] = []
   for await (const { sid, decision } of listDecisions(context, options)) {
-    if (decision.kind !== 'manifest' || decision.manifest.kind !== 'snapshot') continue
-    if (isForgotten(forgotten, sid, decision.manifest)) continue
-    stored.push({ ...decision.manifest, id: sid, hash: decision.hash, signer: decision.signer })
+    const snapshot = snapshotOf(sid, decision, signers)
+    if (snapshot !== undefined && !isForgotten(forgotten, sid, snapshot)) stored.push(snapshot)
   }
   return stored
 }
@@ -90,18 +101,16 @@ export const readSnapshot = async (
   options: AbortOptions = {},
 ): Promise<Snapshot> => {
   const decision = await readDecision(context, sid, options)
-  const manifest =
-    decision?.kind === 'manifest' && decision.manifest.kind === 'snapshot' ? decision.manifest : undefined
-  const marks = [sid, ...(manifest?.catalogOf === undefined ? [] : [manifest.catalogOf])].map(forgetKey)
+  const snapshot = snapshotOf(sid, decision, await readSigners(context, options))
+  const marks = [sid, ...(snapshot?.catalogOf === undefined ? [] : [snapshot.catalogOf])].map(forgetKey)
   const found = await Promise.all(marks.map(async key => await context.backend.stat(key, options)))
   const wasForgotten = found.some(mark => mark !== undefined)
-  if (decision?.kind === 'manifest' && manifest !== undefined && !wasForgotten)
-    return { ...manifest, id: sid, hash: decision.hash, signer: decision.signer }
+  if (snapshot !== undefined && !wasForgotten) return snapshot
   throw notFound(sid, wasForgotten ? `snapshot ${sid} was forgotten` : `there is no snapshot ${sid}`)
 }
 
 /**
- * The id a text means: whole, a unique beginning, or `latest`.
+ * The id a text means: whole, a unique beginning, or `latest`, the last one whose signature counts.
  *
  * @throws GranaryError `GRANARY_NOT_FOUND` when none or several match
  */
@@ -112,9 +121,9 @@ export const resolveSnapshotId = async (
 ): Promise<string> => {
   if (isSessionId(text)) return text
   if (text === 'latest') {
-    const last = (await listSnapshots(context, options)).at(-1)
+    const last = (await listSnapshots(context, options)).findLast(({ signedBy }) => signedBy.isVerified)
     if (last !== undefined) return last.id
-    throw notFound(text, 'the repository has no snapshot')
+    throw notFound(text, 'the repository has no snapshot whose signature counts')
   }
   const matches: string[] = []
   if (/^[0-9a-f]{4,31}$/.test(text)) {

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
-import { createDataKey, suiteByName, wrapDataKey } from '@granary/transform'
+import { createDataKey, suiteByName } from '@granary/transform'
 import { isDamage } from '../format/damage.ts'
 import { createSessionId, keyOfId, packKey, packOfKey } from '../format/ids.ts'
 import type { PackName } from '../format/ids.ts'
@@ -23,6 +23,8 @@ import { commit, fence, readDecision } from './decisions.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Manifest } from './manifest.ts'
 import { sweepTemporaries } from './sweep.ts'
+import { readPackTrust } from './pack-trust.ts'
+import type { PackTrust } from './pack-trust.ts'
 import { announceSession, listSessions, withdrawSession } from './session-registry.ts'
 
 /** What the session knows of a blob. */
@@ -41,7 +43,6 @@ export class WriterSession implements AsyncDisposable {
   readonly #mapSeal: PackSeal
   /** Ids that this session is storing, or has stored and not yet published, by type. */
   readonly #claimed: Record<PackType, Set<string>> = { dataPack: new Set(), mapPack: new Set() }
-  #packs = 0
   #isDecided = false
 
   private constructor(
@@ -53,15 +54,16 @@ export class WriterSession implements AsyncDisposable {
     this.context = context
     this.sid = sid
     this.index = index
-    this.readable = index.leavingOut(key => deleted.has(key))
+    this.readable = index.forReading(key => deleted.has(key))
     this.#heartbeat = heartbeat
     this.#publisher = new SegmentPublisher(context, sid, index)
     const { keys } = context
     const suite = suiteByName(keys.suite).id
     const dataKey = createDataKey()
     const domain = new Uint8Array(randomBytes(16))
-    const envelope = wrapDataKey(keys.wrapKey(keys.generation), dataKey, domain)
-    const common = { suite, generation: keys.generation }
+    const envelope = keys.sealDataKey(dataKey, domain)
+    const { generation, packList, signingSeed } = keys
+    const common = { suite, generation, sid, listKey: packList, signingSeed }
     this.#dataSeal = { ...common, type: 'dataPack', domainKey: dataKey, domain, envelope }
     this.#mapSeal = {
       ...common,
@@ -78,11 +80,14 @@ export class WriterSession implements AsyncDisposable {
     const heartbeat = await announceSession(context, sid, options)
     try {
       const { excludedForWriters, deleted } = await readGcState(context, options)
+      const isTrusted = await readPackTrust(context, options)
       const index = await RepositoryIndex.load(
         context.backend,
         context.keys,
         {
           isExcluded: key => excludedForWriters.has(key),
+          isTrusted,
+          findsUntrusted: false,
           onDamage: 'skip',
           isCommitted: async committed => (await readDecision(context, committed))?.kind === 'manifest',
           ...(context.indexCacheBytes === undefined ? {} : { cacheBytes: context.indexCacheBytes }),
@@ -90,7 +95,7 @@ export class WriterSession implements AsyncDisposable {
         options,
       )
       const session = new WriterSession(context, sid, heartbeat, { index, deleted })
-      await session.#adopt(excludedForWriters, options)
+      await session.#adopt({ excluded: excludedForWriters, isTrusted }, options)
       await sweepTemporaries(context, options)
       return session
     } catch (error) {
@@ -101,21 +106,28 @@ export class WriterSession implements AsyncDisposable {
   }
 
   /** Takes over packs that no segment names: of sessions that died, or have not published yet. */
-  async #adopt(excluded: ReadonlySet<string>, options: AbortOptions): Promise<void> {
+  async #adopt(
+    { excluded, isTrusted }: { readonly excluded: ReadonlySet<string>; readonly isTrusted: PackTrust },
+    options: AbortOptions,
+  ): Promise<void> {
     const named = await this.index.namedPacks(options)
     for (const sid of await listSessions(this.context, options)) {
       if (sid === this.sid || (await readDecision(this.context, sid, options))?.kind === 'manifest') continue
       for await (const { key, sizeBytes } of this.context.backend.list(`packs/${sid}-`, options)) {
         const pack = packOfKey(key)
         if (pack === undefined || named.has(key) || excluded.has(key)) continue
-        await this.#adoptPack(pack, sizeBytes, options)
+        await this.#adoptPack(pack, { sizeBytes, isTrusted, ...options })
       }
     }
   }
 
-  async #adoptPack(name: PackName, sizeBytes: number, { signal }: AbortOptions): Promise<void> {
+  async #adoptPack(
+    name: PackName,
+    { sizeBytes, isTrusted, signal }: AbortOptions & { readonly sizeBytes: number; readonly isTrusted: PackTrust },
+  ): Promise<void> {
     try {
       const pack = await openPack(this.context.backend, this.context.keys, packKey(name), { sizeBytes, signal })
+      if (!isTrusted(pack)) return
       for (const entry of pack.entries) this.#claimed[pack.type].add(keyOfId(entry.id))
       this.#publisher.add({ ...name, uid: pack.uid, type: pack.type, ids: pack.entries.map(entry => entry.id) })
     } catch (error) {
@@ -131,11 +143,6 @@ export class WriterSession implements AsyncDisposable {
   /** What seals this session's packs of a type. */
   sealOf(type: PackType): PackSeal {
     return type === 'dataPack' ? this.#dataSeal : this.#mapSeal
-  }
-
-  /** A pack name never used before. */
-  nextPack(): PackName {
-    return { sid: this.sid, number: this.#packs++ }
   }
 
   /**

@@ -22,7 +22,13 @@ export type FromWorker =
   | { readonly type: 'done'; readonly result?: WindowResult; readonly error?: PlainError }
   | { readonly type: 'read'; readonly id: number; readonly offset: number; readonly target: Place }
   | { readonly type: 'claim'; readonly id: number; readonly ids: Bytes }
-  | { readonly type: 'emit'; readonly id: number; readonly bytes: Place; readonly end?: { uid: Bytes; ids: Bytes } }
+  | {
+      readonly type: 'emit'
+      readonly id: number
+      readonly number: number
+      readonly bytes: Place
+      readonly end?: { uid: Bytes; ids: Bytes }
+    }
 
 /** An error as a message: structured clone loses classes. */
 export interface PlainError {

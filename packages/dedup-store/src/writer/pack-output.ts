@@ -4,8 +4,16 @@ import { PackBuilder } from '../packs/pack-builder.ts'
 import type { BlobInput, PackSeal } from '../packs/pack-builder.ts'
 import type { PackPiece } from './window-job.ts'
 
+/** Which pack numbers of a session are this output's: `first`, `first + step`, and so on. */
+export interface PackNumbers {
+  readonly first: number
+  readonly step: number
+}
+
 export class PackOutput {
   readonly #seal: PackSeal
+  readonly #step: number
+  #next: number
   readonly #emit: (piece: PackPiece) => Promise<void>
   #buffer: Bytes
   #other: Bytes
@@ -15,8 +23,14 @@ export class PackOutput {
   #waitedMs = 0
 
   /** @param buffers two of equal size, larger than any blob */
-  constructor(seal: PackSeal, buffers: readonly [Bytes, Bytes], emit: (piece: PackPiece) => Promise<void>) {
+  constructor(
+    { seal, numbers }: { readonly seal: PackSeal; readonly numbers: PackNumbers },
+    buffers: readonly [Bytes, Bytes],
+    emit: (piece: PackPiece) => Promise<void>,
+  ) {
     this.#seal = seal
+    this.#next = numbers.first
+    this.#step = numbers.step
     this.#emit = emit
     this.#buffer = buffers[0]
     this.#other = buffers[1]
@@ -25,7 +39,7 @@ export class PackOutput {
   /** Adds a blob and gives back what it takes in the pack, bytes. The pack ends when it is full. */
   async add(blob: BlobInput): Promise<number> {
     if (this.#pack === undefined) {
-      this.#pack = new PackBuilder(this.#seal)
+      this.#pack = new PackBuilder(this.#seal, this.#next)
       await this.#append(this.#pack.prelude)
     }
     const length = this.#pack.sealedLength(blob)
@@ -49,6 +63,7 @@ export class PackOutput {
       const ids = pack.ids()
       await this.#append(pack.finish())
       await this.#flush({ uid: pack.uid, ids })
+      this.#next += this.#step
     }
     await this.#writing
   }
@@ -69,7 +84,8 @@ export class PackOutput {
     await this.#writing
     this.#waitedMs += performance.now() - startMs
     const bytes = this.#buffer.subarray(0, this.#filled)
-    this.#writing = this.#emit(end === undefined ? { bytes } : { bytes, end })
+    const number = this.#next
+    this.#writing = this.#emit(end === undefined ? { number, bytes } : { number, bytes, end })
     this.#writing.catch(() => undefined) // Reported by the next flush.
     const free = this.#other
     this.#other = this.#buffer

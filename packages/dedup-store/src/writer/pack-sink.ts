@@ -19,11 +19,11 @@ export const createPackSink = (session: WriterSession, type: PackType, options: 
   const open = new Map<number, { name: PackName; stream: PackStream }>()
   let givenUp: { readonly reason: unknown } | undefined
   return {
-    async emit(lane, { bytes, end }) {
+    async emit(lane, { number, bytes, end }) {
       if (givenUp !== undefined) throw givenUp.reason // A piece that comes late must not open a pack that nobody ends.
       let pack = open.get(lane)
       if (pack === undefined) {
-        const name = session.nextPack()
+        const name = { sid: session.sid, number }
         pack = { name, stream: openPackStream(session.context.backend, packKey(name), session.sid, options) }
         open.set(lane, pack)
       }

@@ -3,6 +3,7 @@ import type { Bytes } from '@granary/core'
 import type { ChunkerParameters, WindowChange } from '@granary/chunker'
 import type { Compression } from '@granary/transform'
 import type { PackSeal } from '../packs/pack-builder.ts'
+import type { PackNumbers } from './pack-output.ts'
 
 /** What a range of a window is known to be; ranges ascend, touch and cover the window, at multiples of 4 KiB. */
 export interface WindowRange {
@@ -17,6 +18,8 @@ export interface WindowSetup {
   readonly chunkIdKey: Bytes
   readonly compression: Compression
   readonly seal: PackSeal
+  /** Numbers of the packs of the first worker; the others follow, one apart. */
+  readonly numbers: PackNumbers
 }
 
 export interface WindowJob {
@@ -57,6 +60,8 @@ export interface WindowResult {
 
 /** A part of the open pack, in order. */
 export interface PackPiece {
+  /** Of the pack in its session. */
+  readonly number: number
   readonly bytes: Bytes
   /** Given with the last piece of a pack. */
   readonly end?: { readonly uid: Bytes; /** 32 bytes each, in ordinal order. */ readonly ids: Bytes }

@@ -66,6 +66,11 @@ export const openWindowPool = async (setup: WindowSetup, host: PoolHost, workers
   }
 }
 
+const setupOfLane = (setup: WindowSetup, lane: number): WindowSetup => {
+  const { first, step } = setup.numbers
+  return { ...setup, numbers: { first: first + lane, step } }
+}
+
 const inlineLane = (setup: WindowSetup, host: PoolHost): WindowLane => {
   let read: ReadDisk | undefined
   const worker = new WindowWorker(setup, {
@@ -93,7 +98,7 @@ interface Waiter {
 }
 
 const openThread = async (setup: WindowSetup, host: PoolHost, number: number): Promise<WindowLane> => {
-  const thread = new Worker(siblingModule(import.meta.url, 'window.worker'), { workerData: setup })
+  const thread = new Worker(siblingModule(import.meta.url, 'window.worker'), { workerData: setupOfLane(setup, number) })
   let memory: SharedArrayBuffer | undefined
   let read: ReadDisk | undefined
   let current: Waiter | undefined
@@ -108,6 +113,7 @@ const openThread = async (setup: WindowSetup, host: PoolHost, number: number): P
         if (message.type === 'read') await read?.(message.offset, bytesAt(message.target))
         else
           await host.emit(number, {
+            number: message.number,
             bytes: bytesAt(message.bytes),
             ...(message.end === undefined ? {} : { end: message.end }),
           })

@@ -53,7 +53,7 @@ export class WindowWorker {
     this.#hasher = createKeyedHasher(setup.chunkIdKey)
     this.#compressor = createCompressor(setup.compression, { arena: this.arena, maxBlockBytes: maxBytes })
     const buffers = [this.arena.allocate(OUTPUT_BYTES).bytes, this.arena.allocate(OUTPUT_BYTES).bytes] as const
-    this.#output = new PackOutput(setup.seal, buffers, piece => host.emit(piece))
+    this.#output = new PackOutput(setup, buffers, piece => host.emit(piece))
   }
 
   /** Stores a window and gives back its leaf. Nothing of a window that failed may be committed. */

@@ -31,8 +31,8 @@ const host: WindowHost = {
     await ask({ type: 'read', offset, target: placeOf(target) })
   },
   claim: async ids => (await ask({ type: 'claim', ids })) as Bytes,
-  async emit({ bytes, end }) {
-    await ask({ type: 'emit', bytes: placeOf(bytes), ...(end === undefined ? {} : { end }) })
+  async emit({ number, bytes, end }) {
+    await ask({ type: 'emit', number, bytes: placeOf(bytes), ...(end === undefined ? {} : { end }) })
   },
 }
 

@@ -51,7 +51,7 @@ const HISTORIES = 8
 const makeHistories = async (): Promise<History[]> => {
   seedRandomBytes(1)
   const histories: History[] = []
-  for (let i = 0; i < HISTORIES; i++) histories.push(await makeHistory(i % 4, seededRandom(900 + i)))
+  for (let i = 0; i < HISTORIES; i++) histories.push(await makeHistory(i % 4, i % 8 >= 4, seededRandom(900 + i)))
   return histories
 }
 

@@ -1,5 +1,13 @@
 /** Repositories with a past, from which explored worlds begin: made once, by the real code, and copied. */
-import { backup, collect, forgetSnapshot, initRepository, memoryBackend, openRepository } from '../../src/index.ts'
+import {
+  addClient,
+  backup,
+  collect,
+  forgetSnapshot,
+  initRepository,
+  memoryBackend,
+  openRepository,
+} from '../../src/index.ts'
 import type { Backend, Clock, Repository } from '../../src/index.ts'
 
 import { PALETTE, SHAPES, readTiles } from './tile-disk.ts'
@@ -21,6 +29,8 @@ export interface History {
   readonly snapshots: ReadonlyMap<string, string>
   readonly forgotten: ReadonlySet<string>
   readonly template: Repository
+  /** The same as a write-only client sees it, in some histories. */
+  readonly client: Repository | undefined
 }
 
 /** Time that stands still but for whoever waits a little; signs of life, which wait longer, never come. */
@@ -57,12 +67,20 @@ export const changeTiles = (random: (below: number) => number, disk: TileDisk): 
   return { ...disk, tiles }
 }
 
-/** @param kind how much has happened: 0 nothing; 1 snapshots; 2 some of them forgotten; 3 and collected, and forgotten again */
-export const makeHistory = async (kind: number, random: (below: number) => number): Promise<History> => {
+/**
+ * @param kind how much has happened: 0 nothing; 1 snapshots; 2 some of them forgotten; 3 and collected, and forgotten again
+ * @param hasClient whether there is a write-only client, who has made some of the snapshots
+ */
+export const makeHistory = async (
+  kind: number,
+  hasClient: boolean,
+  random: (below: number) => number,
+): Promise<History> => {
   const storage = memoryBackend()
   await initRepository(storage, SECRET, { chunker: 'grid:32k', compression: 'none' })
   const template = await openRepository(storage, SECRET)
   const repository = reopen(template, storage, stillClock(0))
+  const client = hasClient ? await openClient(template, storage) : undefined
   const contents = new Map<string, TileDisk>()
   const snapshots = new Map<string, string>()
   const forgotten = new Set<string>()
@@ -70,7 +88,8 @@ export const makeHistory = async (kind: number, random: (below: number) => numbe
     const content = randomTiles(random, SHAPES[random(SHAPES.length)] as TileDisk)
     const label = `h${contents.size}`
     contents.set(label, content)
-    const { id } = await backup(repository, [{ name: 'disk', source: 'test', disk: readTiles(content) }], {
+    const writer = client === undefined || random(2) === 0 ? repository : reopen(client, storage, stillClock(0))
+    const { id } = await backup(writer, [{ name: 'disk', source: 'test', disk: readTiles(content) }], {
       name: `machine-${random(2)}`,
       parent: 'none',
       workers: 0,
@@ -94,5 +113,10 @@ export const makeHistory = async (kind: number, random: (below: number) => numbe
   }
   const objects: Change[] = []
   for await (const { key } of storage.list('')) objects.push({ actor: 'history', key, bytes: await storage.get(key) })
-  return { objects, contents, snapshots, forgotten, template }
+  return { objects, contents, snapshots, forgotten, template, client }
+}
+
+const openClient = async (template: Repository, storage: Backend): Promise<Repository> => {
+  const { file } = await addClient(template, 'client')
+  return await openRepository(storage, { kind: 'client', file })
 }

@@ -11,7 +11,7 @@ import {
   scheduledBackend,
 } from '@granary/testing/simulation'
 import type { Actor, FaultRates, Holds, ScheduledRun } from '@granary/testing/simulation'
-import { backup, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
+import { backup, check, forgetSnapshot, listSnapshots, openDisk } from '../../src/index.ts'
 import type { Backend, Repository, Snapshot } from '../../src/index.ts'
 import { collectBy } from '../../src/gc/collect.ts'
 import { gcKey } from '../../src/gc/gc-state.ts'
@@ -63,6 +63,8 @@ export interface Explored {
 /** What a world counts. */
 export const EVENTS = [
   'backups',
+  'backups by a client',
+  'packs of a client passed',
   'forgets',
   'collections',
   'packs deleted',
@@ -125,13 +127,14 @@ export const explore = async ({
     isFaulty,
   }
   let spawned = 0
-  const spawn = (name: string, role: Role, lives: number): void => {
+  const spawn = (name: string, role: Role, lives: number, isClient = false): void => {
     const mayCrash = lives > 0 && choose(3) === 0
     scheduler.spawn(
       name,
       async actor => {
         const backend = stage.open(suspendable(actor, choose), choose)
-        await role(world, actor, reopen(history.template, backend, actor.clock))
+        const template = isClient && history.client !== undefined ? history.client : history.template
+        await role(world, actor, reopen(template, backend, actor.clock))
       },
       mayCrash
         ? {
@@ -139,13 +142,17 @@ export const explore = async ({
             onCrash: () => {
               stage.bury(name)
               note(world, 'crashes')
-              spawn(`${name}-${++spawned}`, role, lives - 1)
+              spawn(`${name}-${++spawned}`, role, lives - 1, isClient)
             },
           }
         : {},
     )
   }
   for (let i = 0; i < 2 + choose(2); i++) spawn(`writer${i}`, write, 1)
+  if (history.client !== undefined) {
+    spawn('client', write, 1, true)
+    spawn('checker', passClients, 0)
+  }
   for (let i = 0; i < 1 + choose(2); i++) spawn(`collector${i}`, runCollections, 2)
   spawn('forgetter', forget, 0)
   spawn('reader', read, 0)
@@ -222,7 +229,8 @@ const write: Role = async (world, actor, repository) => {
   const { choose } = world
   for (let rounds = 1 + choose(2); rounds > 0; rounds--) {
     await attempt(world, actor, async () => {
-      const snapshots = choose(4) === 0 ? [] : await listSnapshots(repository.context)
+      const isGood = ({ signedBy }: Snapshot): boolean => repository.keyring === undefined || signedBy.kind === 'holder'
+      const snapshots = choose(4) === 0 ? [] : (await listSnapshots(repository.context)).filter(isGood)
       const parent = pick(choose, snapshots)
       await backUp(world, repository, parent)
     })
@@ -247,7 +255,7 @@ const backUp = async (world: World, repository: Repository, parent: Snapshot | u
     labels: { [CONTENT_LABEL]: label },
   })
   world.promised.set(id, world.stage.position())
-  note(world, 'backups')
+  note(world, repository.keyring === undefined ? 'backups by a client' : 'backups')
 }
 
 const forget: Role = async (world, actor, repository) => {
@@ -275,6 +283,16 @@ const runCollections: Role = async (world, actor, repository) => {
       note(world, 'packs rescued', report.rescuedPacks)
       note(world, 'sessions fenced', report.fencedSessions.length)
       note(world, 'bytes repacked', report.repackedBytes)
+    })
+  }
+}
+
+/** Reads what clients stored, so that others may rely on it. What else it finds is of this moment: others are at work. */
+const passClients: Role = async (world, actor, repository) => {
+  for (let rounds = 2; rounds > 0; rounds--) {
+    await actor.clock.sleep(world.choose(2500))
+    await attempt(world, actor, async () => {
+      note(world, 'packs of a client passed', (await check(repository, { readData: 1 })).passedPacks)
     })
   }
 }

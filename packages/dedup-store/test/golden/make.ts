@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { memoryDisk } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { parseChunker } from '@granary/chunker'
+import type { Keyring } from '@granary/transform'
 import { seededBytes } from '@granary/testing/simulation'
 import {
   addSlot,
@@ -59,7 +60,7 @@ const make = async (folder: string, suite: string, key: Bytes): Promise<GoldenRe
   const repository: Repository = await openRepository(backend, secret, { clock: tickingClock() })
   await addSlot(
     backend,
-    repository.keyring,
+    repository.keyring as Keyring,
     { kind: 'passphrase', passphrase: GOLDEN_PASSPHRASE },
     {
       label: 'passphrase',

@@ -1,5 +1,6 @@
 /**
- * Data keys: random, one for each session, kept wrapped under the repository's wrap key.
+ * Data keys: random, one for each session, kept in an envelope: wrapped under the repository's wrap key, or sealed to its
+ * public key by somebody who can write only.
  *
  * @see docs/formats/keys.md, "Data keys"
  * @module
@@ -7,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Bytes } from '@granary/core'
 import { checkLength } from '../check-length.ts'
+import { openWithPrivateKey, sealToPublicKey } from './public-box.ts'
 import { openBox, sealBox } from './sealed-box.ts'
 
 const DATA_KEY_BYTES = 32
@@ -38,5 +40,25 @@ export const unwrapDataKey = (wrapKey: Bytes, wrapped: Bytes, domain: Bytes): By
   checkLength('wrap key', wrapKey, 32)
   return openBox(wrapKey, bind(domain), wrapped)
 }
+
+/**
+ * A data key sealed to the repository's public key: 145 bytes with the default suite. Who seals it can't open it again.
+ *
+ * @param publicKey `publicKeyOf(RepositoryKeys.opening)`
+ * @param domain as for `wrapDataKey`
+ */
+export const sealDataKey = (publicKey: Bytes, dataKey: Bytes, domain: Bytes): Bytes => {
+  checkLength('data key', dataKey, DATA_KEY_BYTES)
+  return sealToPublicKey(publicKey, bind(domain), dataKey)
+}
+
+/**
+ * The data key that `sealDataKey` sealed.
+ *
+ * @param openingKey `RepositoryKeys.opening`
+ * @throws as `unwrapDataKey`
+ */
+export const openDataKey = (openingKey: Bytes, sealed: Bytes, domain: Bytes): Bytes =>
+  openWithPrivateKey(openingKey, bind(domain), sealed)
 
 const bind = (domain: Bytes): Bytes => Buffer.concat([ASSOCIATED_PREFIX, domain])

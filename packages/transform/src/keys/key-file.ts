@@ -5,6 +5,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GranaryError } from '@granary/core'
 import type { Bytes } from '@granary/core'
+import { checkLength } from '../check-length.ts'
 
 export const KEY_FILE_BYTES = 32
 
@@ -40,27 +41,43 @@ export const readKeyFile = async (path: string): Promise<KeyFile> => {
 }
 
 /**
- * Writes a new random key to a file that must not exist, readable by its owner only, and waits until it is on disk.
+ * Writes a key to a file that must not exist, readable by its owner only, and waits until it is on disk.
  *
+ * @param key 32 bytes. @default a new random one
  * @returns the key
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the key is not 32 bytes
  * @throws GranaryError `GRANARY_EXISTS` when the file is there; `GRANARY_NOT_FOUND`, `GRANARY_PERMISSION`,
  * `GRANARY_NO_SPACE` or `GRANARY_IO` when it can't be written
  */
-export const createKeyFile = async (path: string): Promise<Bytes> => {
-  const key = new Uint8Array(randomBytes(KEY_FILE_BYTES))
+export const createKeyFile = async (
+  path: string,
+  key: Bytes = new Uint8Array(randomBytes(KEY_FILE_BYTES)),
+): Promise<Bytes> => {
+  checkLength('key', key, KEY_FILE_BYTES)
+  await writeSecretFile(path, key)
+  return key
+}
+
+/**
+ * Writes a secret to a file that must not exist, readable by its owner only, and waits until it is on disk. Nothing stays of a
+ * file that could not be written whole.
+ *
+ * @throws GranaryError `GRANARY_EXISTS` when the file is there; `GRANARY_NOT_FOUND`, `GRANARY_PERMISSION`,
+ * `GRANARY_NO_SPACE` or `GRANARY_IO` when it can't be written
+ */
+export const writeSecretFile = async (path: string, content: Bytes): Promise<void> => {
   const handle = await open(path, 'wx', 0o600).catch((error: unknown) => {
     throw fileError(error, path)
   })
   try {
     await using file = handle
-    await file.writeFile(key)
+    await file.writeFile(content)
     await file.sync()
     await syncFolder(dirname(path))
   } catch (error) {
     await rm(path, { force: true }) // Half a key must not be found by the next run.
     throw fileError(error, path)
   }
-  return key
 }
 
 /** Makes a new name in a folder lasting. Windows has no such call. */

@@ -26,8 +26,11 @@ const CONTEXTS = {
   manifest: 'granary 2026 v1 manifest',
   session: 'granary 2026 v1 session',
   wrap: 'granary 2026 v1 data key wrap',
+  opening: 'granary 2026 v1 data key opening',
   signingSeed: 'granary 2026 v1 signing seed',
 } as const
+
+const PACK_LIST_CONTEXT = 'granary 2026 v1 pack list'
 
 /** The keys of a repository as one generation sees them, 32 bytes each. */
 export interface RepositoryKeys {
@@ -47,6 +50,8 @@ export interface RepositoryKeys {
   readonly session: Bytes
   /** Wraps data keys. */
   readonly wrap: Bytes
+  /** X25519 private key, to whose public key write-only clients seal their data keys. */
+  readonly opening: Bytes
   /** Ed25519 seed of the repository's signer. */
   readonly signingSeed: Bytes
 }
@@ -103,6 +108,12 @@ export class Keyring {
   }
 }
 
+/** The domain key of the lists of what packs hold, which everybody can read who has the index key. */
+export const derivePackListKey = (indexKey: Bytes): Bytes => {
+  checkLength('index key', indexKey, 32)
+  return deriveKey(PACK_LIST_CONTEXT, indexKey)
+}
+
 /**
  * The keys derived from two root keys, which are the same in the first generation.
  *
@@ -121,6 +132,7 @@ export const deriveRepositoryKeys = (first: Bytes, root: Bytes = first): Reposit
     manifest: deriveKey(CONTEXTS.manifest, root),
     session: deriveKey(CONTEXTS.session, root),
     wrap: deriveKey(CONTEXTS.wrap, root),
+    opening: deriveKey(CONTEXTS.opening, root),
     signingSeed: deriveKey(CONTEXTS.signingSeed, root),
   }
 }

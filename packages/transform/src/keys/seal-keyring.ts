@@ -18,7 +18,7 @@ const ENTRY_BYTES = 4 + ROOT_KEY_BYTES
 
 /** The keyring sealed under a 32-byte key-encryption key, bound to `associated`. */
 export const sealKeyring = (keyring: Keyring, kek: Bytes, associated: Bytes): Bytes =>
-  sealBox(kek, associated, encode(keyring))
+  sealBox(kek, associated, encodeKeyring(keyring))
 
 /**
  * The keyring that `sealKeyring` sealed.
@@ -28,9 +28,10 @@ export const sealKeyring = (keyring: Keyring, kek: Bytes, associated: Bytes): By
  * @throws GranaryError `GRANARY_CORRUPT` or `GRANARY_UNSUPPORTED` when its inside is not a keyring this version reads
  */
 export const openKeyring = (sealed: Bytes, kek: Bytes, associated: Bytes): Keyring =>
-  decode(openBox(kek, associated, sealed))
+  decodeKeyring(openBox(kek, associated, sealed))
 
-const encode = ({ generations, current }: Keyring): Bytes => {
+/** The bytes of a keyring. Secret. */
+export const encodeKeyring = ({ generations, current }: Keyring): Bytes => {
   const bytes = new Uint8Array(AT.entries + generations.size * ENTRY_BYTES)
   const view = new DataView(bytes.buffer)
   view.setUint8(AT.version, VERSION)
@@ -45,7 +46,8 @@ const encode = ({ generations, current }: Keyring): Bytes => {
   return bytes
 }
 
-const decode = (bytes: Bytes): Keyring => {
+/** @throws GranaryError `GRANARY_CORRUPT` or `GRANARY_UNSUPPORTED` when it is not a keyring this version reads */
+export const decodeKeyring = (bytes: Bytes): Keyring => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   if (bytes.length < AT.entries) throw corrupt(`${bytes.length} bytes`)
   const version = view.getUint8(AT.version)

@@ -20,7 +20,7 @@ export const MAX_LABEL_LENGTH = 200
 
 const LINE_FEED = 10
 
-/** The kinds of slots. `escrow` is reserved: the key-encryption key sealed to an X25519 public key. */
+/** The kinds of slots. `escrow`: the keyring is sealed to an X25519 public key. */
 export type SlotKind = 'passphrase' | 'key-file' | 'escrow'
 
 export interface SlotHeader {
@@ -29,6 +29,10 @@ export interface SlotHeader {
   readonly label: string
   /** When it was made, ISO 8601 in UTC. */
   readonly created: string
+  /** Current generation of the keyring inside: of several slots the latest is opened. Slots of old have none. */
+  readonly generation?: number
+  /** Of escrow slots: the X25519 public key, 32 bytes. */
+  readonly publicKey?: Bytes
   /** Of passphrase slots. */
   readonly kdf?: Kdf
   /** Salt of the key derivation, of passphrase slots. */
@@ -36,9 +40,10 @@ export interface SlotHeader {
 }
 
 /** The header line with its line feed: what the sealed keyring is bound to. */
-export const encodeSlotHeader = ({ kind, label, created, kdf, kdfSalt }: SlotHeader): Bytes => {
+export const encodeSlotHeader = ({ kind, label, created, generation, publicKey, kdf, kdfSalt }: SlotHeader): Bytes => {
+  const escrow = publicKey && { publicKey: Buffer.from(publicKey).toString('hex') }
   const derivation = kdf && kdfSalt && { kdf: { ...kdf, salt: Buffer.from(kdfSalt).toString('hex') } }
-  const header = { format: FORMAT, version: VERSION, kind, label, created, ...derivation }
+  const header = { format: FORMAT, version: VERSION, kind, label, created, generation, ...escrow, ...derivation }
   return new TextEncoder().encode(`${JSON.stringify(header)}\n`)
 }
 
@@ -62,12 +67,14 @@ export const decodeSlotHeader = (line: Bytes): SlotHeader => {
   const { kind, label, created } = header
   if (typeof label !== 'string' || !isLabel(label)) throw corrupt('a label that is not one')
   if (typeof created !== 'string' || !/^[\d:.TZ-]{20,30}$/.test(created)) throw corrupt('a time that is not one')
+  const facts = { label, created, ...decodeGeneration(header['generation']) }
   switch (kind) {
     case 'key-file':
+      return { kind, ...facts }
     case 'escrow':
-      return { kind, label, created }
+      return { kind, ...facts, publicKey: decodePublicKey(header['publicKey']) }
     case 'passphrase':
-      return { kind, label, created, ...decodeKdf(header['kdf']) }
+      return { kind, ...facts, ...decodeKdf(header['kdf']) }
     default:
       throw unsupported('kind', kind)
   }
@@ -85,6 +92,18 @@ const parse = (line: Bytes): Record<string, unknown> => {
     throw corrupt('a header that is not JSON', cause)
   }
   throw corrupt('a header that is not an object')
+}
+
+const decodeGeneration = (value: unknown): { generation?: number } => {
+  if (value === undefined) return {}
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value < 2 ** 32)
+    return { generation: value }
+  throw corrupt('a generation that is none')
+}
+
+const decodePublicKey = (value: unknown): Bytes => {
+  if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return new Uint8Array(Buffer.from(value, 'hex'))
+  throw corrupt('a public key that is none')
 }
 
 const decodeKdf = (value: unknown): { kdf: Kdf; kdfSalt: Bytes } => {

@@ -17,7 +17,8 @@ import type { Kdf } from './kdf.ts'
 import { checkKdf, chooseArgon2Cost, deriveKek } from './kdf.ts'
 import type { Keyring } from './keyring.ts'
 import { KEY_FILE_BYTES } from './key-file.ts'
-import { openKeyring, sealKeyring } from './seal-keyring.ts'
+import { openWithPrivateKey, sealToPublicKey } from './public-box.ts'
+import { decodeKeyring, encodeKeyring, openKeyring, sealKeyring } from './seal-keyring.ts'
 import type { SlotHeader } from './slot-header.ts'
 import { MAX_LABEL_LENGTH, decodeSlotHeader, encodeSlotHeader, isLabel, slotHeaderLength } from './slot-header.ts'
 
@@ -32,6 +33,14 @@ export type Secret =
   | { readonly kind: 'passphrase'; readonly passphrase: string | Bytes }
   /** The 32 bytes of a key file. */
   | { readonly kind: 'key-file'; readonly key: Bytes }
+  /** An X25519 private key, 32 bytes. */
+  | { readonly kind: 'escrow'; readonly privateKey: Bytes }
+
+/** What a new slot is to open with; for escrow the public key is enough. */
+export type NewSecret =
+  | Exclude<Secret, { readonly kind: 'escrow' }>
+  /** An X25519 public key, 32 bytes. */
+  | { readonly kind: 'escrow'; readonly publicKey: Bytes }
 
 export interface CreateSlotOptions {
   /** What the owner calls it: at most 200 characters, none of them a control character. */
@@ -50,14 +59,19 @@ export interface CreateSlotOptions {
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the label or the key is not one, or the passphrase is empty
  * @throws GranaryError `GRANARY_LIMIT` when the key derivation would cost more than the bounds
  */
-export const createSlot = async (keyring: Keyring, secret: Secret, options: CreateSlotOptions): Promise<Bytes> => {
+export const createSlot = async (keyring: Keyring, secret: NewSecret, options: CreateSlotOptions): Promise<Bytes> => {
   const { label, created = new Date(), argon2 } = options
   if (!isLabel(label))
     throw invalid('label', `at most ${MAX_LABEL_LENGTH} characters, none of them a control character`)
-  const facts = { label, created: created.toISOString() }
+  const facts = { label, created: created.toISOString(), generation: keyring.current }
   if (secret.kind === 'key-file') {
     checkLength('key', secret.key, KEY_FILE_BYTES)
-    return assemble(keyring, { kind: 'key-file', ...facts }, secret.key)
+    return assemble({ kind: 'key-file', ...facts }, line => sealKeyring(keyring, secret.key, line))
+  }
+  if (secret.kind === 'escrow') {
+    const { publicKey } = secret
+    const header = { kind: 'escrow', ...facts, publicKey } as const
+    return assemble(header, line => sealToPublicKey(publicKey, line, encodeKeyring(keyring)))
   }
   const passphrase = passphraseBytes(secret.passphrase)
   if (passphrase.length === 0) throw invalid('passphrase', 'at least one character')
@@ -65,7 +79,7 @@ export const createSlot = async (keyring: Keyring, secret: Secret, options: Crea
   checkKdf(kdf)
   const kdfSalt = new Uint8Array(randomBytes(KDF_SALT_BYTES))
   const kek = await deriveKek(passphrase, kdfSalt, kdf, { argon2 })
-  return assemble(keyring, { kind: 'passphrase', ...facts, kdf, kdfSalt }, kek)
+  return assemble({ kind: 'passphrase', ...facts, kdf, kdfSalt }, line => sealKeyring(keyring, kek, line))
 }
 
 /**
@@ -97,19 +111,25 @@ export interface OpenSlotOptions {
  */
 export const openSlot = async (bytes: Bytes, secret: Secret, { argon2 }: OpenSlotOptions = {}): Promise<Keyring> => {
   const header = verifySlot(bytes)
-  const kek = await kekOf(header, secret, argon2)
   const headerLength = slotHeaderLength(bytes)
-  return openKeyring(bytes.subarray(headerLength, bytes.length - BLAKE3_BYTES), kek, bytes.subarray(0, headerLength))
+  const line = bytes.subarray(0, headerLength)
+  const sealed = bytes.subarray(headerLength, bytes.length - BLAKE3_BYTES)
+  if (secret.kind !== header.kind) throw wrongKind(header.kind, secret.kind)
+  if (secret.kind === 'escrow') return decodeKeyring(openWithPrivateKey(secret.privateKey, line, sealed))
+  return openKeyring(sealed, await kekOf(header, secret, argon2), line)
 }
 
-const assemble = (keyring: Keyring, header: SlotHeader, kek: Bytes): Bytes => {
+const assemble = (header: SlotHeader, sealKeyringTo: (line: Bytes) => Bytes): Bytes => {
   const line = encodeSlotHeader(header)
-  const body = Buffer.concat([line, sealKeyring(keyring, kek, line)])
+  const body = Buffer.concat([line, sealKeyringTo(line)])
   return new Uint8Array(Buffer.concat([body, blake3(body)]))
 }
 
-const kekOf = async (header: SlotHeader, secret: Secret, argon2: Argon2Engine | undefined): Promise<Bytes> => {
-  if (secret.kind !== header.kind) throw wrongKind(header.kind, secret.kind)
+const kekOf = async (
+  header: SlotHeader,
+  secret: Exclude<Secret, { kind: 'escrow' }>,
+  argon2: Argon2Engine | undefined,
+): Promise<Bytes> => {
   if (secret.kind === 'key-file') {
     checkLength('key', secret.key, KEY_FILE_BYTES)
     return secret.key

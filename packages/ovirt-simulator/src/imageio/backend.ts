@@ -9,7 +9,10 @@ export interface ImageBackend {
 }
 
 /** Finds the image behind a ticket's URL; the daemon closes its disk when the ticket goes. */
-export type OpenBackend = (url: string, ticket: { readonly isWritable: boolean }) => Promise<ImageBackend>
+export type OpenBackend = (
+  url: string,
+  ticket: { readonly isWritable: boolean; readonly isDirty: boolean },
+) => Promise<ImageBackend>
 
 /** Most connections at once that a backend recommends. */
 export const MAX_CONNECTIONS = 8

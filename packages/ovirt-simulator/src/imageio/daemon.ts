@@ -270,7 +270,8 @@ export class Imageio implements AsyncDisposable {
   ): Promise<{ ticket: Ticket; backend: ImageBackend }> {
     const ticket = this.#tickets.authorize(ticketId, op)
     const open = this.#options.openBackend ?? openBackendByUrl()
-    const backend = await ticket.backend(() => open(ticket.fields.url, { isWritable: ticket.may('write') }))
+    const { url, isDirty } = ticket.fields
+    const backend = await ticket.backend(() => open(url, { isWritable: ticket.may('write'), isDirty }))
     exchange.connection.use(ticket)
     return { ticket, backend }
   }

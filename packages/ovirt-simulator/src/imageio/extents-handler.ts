@@ -25,7 +25,8 @@ export const getExtents = async (authorize: Authorize, exchange: Exchange, ticke
 
 /** Keeps of the extents only what the context tells, so that neighbours can be joined. */
 async function* toContext(extents: AsyncIterable<Extent>, context: string): AsyncGenerator<Extent> {
-  for await (const { offset, length, kind, dirty } of extents)
-    if (context === 'zero') yield { offset, length, kind }
+  for await (const { offset, length, kind, dirty, present } of extents)
+    // A cluster of zeros is no hole: it hides what lies below. Servers of NBD tell the two apart by depth alone.
+    if (context === 'zero') yield { offset, length, kind: kind === 'hole' && present === true ? 'zero' : kind }
     else yield { offset, length, kind: kind === 'data' ? 'data' : 'zero', dirty: dirty ?? true }
 }

@@ -1,20 +1,37 @@
 /** Images behind the URLs that the real daemon knows: files, NBD servers, and other daemons (for a proxy). §6.9 @module */
 import { readFile } from 'node:fs/promises'
-import { GranaryError, openRawReader, openRawWriter } from '@granary/core'
+import { GranaryError, isGranaryError, openRawReader, openRawWriter } from '@granary/core'
 import { connectNbd } from '@granary/nbd'
 import type { ImageBackend, OpenBackend } from './backend.ts'
 import { openRemoteImage } from './remote-image.ts'
 
-/** @param caFile certificate that a proxy's daemons are checked with */
+export interface BackendOptions {
+  /** Certificate that the daemons behind a proxy are checked with. */
+  readonly caFile?: string
+  /** Name of the dirty bitmap that an NBD server has for a ticket with `dirty`. */
+  readonly bitmap?: string
+}
+
 export const openBackendByUrl =
-  ({ caFile }: { readonly caFile?: string } = {}): OpenBackend =>
-  async (url, { isWritable }) => {
+  ({ caFile, bitmap }: BackendOptions = {}): OpenBackend =>
+  async (url, { isWritable, isDirty }) => {
     const parsed = new URL(url)
     if (parsed.protocol === 'file:') return await openFile(url.replace(/^file:(\/\/)?/, ''), isWritable)
-    if (parsed.protocol === 'nbd:') return { disk: await connectNbd(nbdUri(url)), kind: 'nbd' }
+    if (parsed.protocol === 'nbd:') return await openNbd(nbdUri(url), isDirty ? bitmap : undefined)
     const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
     return { disk: await openRemoteImage(url, { ca }), kind: 'nbd' }
   }
+
+/** Holes can be told from zeros where the server tells depths. */
+const openNbd = async (uri: string, bitmap: string | undefined): Promise<ImageBackend> => {
+  const options = bitmap === undefined ? {} : { bitmap }
+  try {
+    return { disk: await connectNbd(uri, { ...options, allocationDepth: true }), kind: 'nbd' }
+  } catch (error) {
+    if (!isGranaryError(error) || error.code !== 'GRANARY_NOT_FOUND') throw error
+    return { disk: await connectNbd(uri, options), kind: 'nbd' }
+  }
+}
 
 const openFile = async (path: string, isWritable: boolean): Promise<ImageBackend> => ({
   disk: isWritable ? await openRawWriter(path) : await openRawReader(path),

@@ -18,9 +18,10 @@ export const refcountAt = (block: Bytes, index: number, order: number): number =
     const bit = index * bits
     return ((block[bit >> 3] as number) >> (bit & 7)) & ((1 << bits) - 1)
   }
-  const view = viewOf(block)
   if (order === 3) return block[index] as number
-  if (order === 4) return view.getUint16(index * 2)
+  // The usual width, for every cluster there is: without a view for each.
+  if (order === 4) return ((block[index * 2] as number) << 8) | (block[index * 2 + 1] as number)
+  const view = viewOf(block)
   return order === 5 ? view.getUint32(index * 4) : readU64(view, index * 8)
 }
 
@@ -49,10 +50,12 @@ export const readRefcountTable = async (
 ): Promise<Float64Array> => {
   const bytes = await readTableBytes(file, offset, clusters * clusterBytes, 'the refcount table', isLenient)
   const view = viewOf(bytes)
-  return Float64Array.from({ length: bytes.length / 8 }, (_, index) => {
+  const blocks = new Float64Array(bytes.length / 8)
+  for (let index = 0; index < blocks.length; index++) {
     const block = readU64(view, index * 8)
-    return block - (block % 512) // Bits 0 to 8 are reserved.
-  })
+    blocks[index] = block - (block % 512) // Bits 0 to 8 are reserved.
+  }
+  return blocks
 }
 
 interface Block {

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { isGranaryError, memoryDisk } from '@granary/core'
 import type { Bytes, DiskReader } from '@granary/core'
-import { seededRandom } from '@granary/testing'
+import { seededRandom } from '@granary/testing/simulation'
 import { checkQcow2, openQcow2, readQcow2Info } from '../src/index.ts'
 import type { RandomFile } from '../src/index.ts'
 

@@ -1,13 +1,14 @@
 import { once } from 'node:events'
 import { GranaryError } from '@granary/core'
-import { readNbdCertificates, serveNbd } from '@granary/nbd'
-import type { NbdExport, NbdServer, NbdServerTls, ParsedListenAddress } from '@granary/nbd'
+import { serveNbd } from '@granary/nbd'
+import type { NbdExport, NbdServer, ParsedListenAddress } from '@granary/nbd'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { BACKING_OPTIONS } from '../disks/image-file.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import { parseListenOption } from '../serving/listen-option.ts'
 import { openExports } from '../serving/open-exports.ts'
+import { readServerTls } from '../serving/server-tls.ts'
 
 /** Told to end, it ends within five seconds: what is left of them is for the overlays to become durable. */
 const CLOSE_GRACE_MS = 2500
@@ -34,6 +35,11 @@ export const serve: Command = {
       values: 'file',
     },
     {
+      flags: '--tls-psk-file <FILE>',
+      description: 'file of NAME:HEXKEY lines, as psktool makes it: only clients that hold one of the keys get in',
+      values: 'file',
+    },
+    {
       flags: '--export <NAME>',
       description:
         'name of an export, in the order of the disks (default: none for one disk, else the names of the disks)',
@@ -50,7 +56,9 @@ export const serve: Command = {
   isService: true,
   async run(invocation) {
     const { terminal, signal } = invocation
-    const listen = listenOf(invocation)
+    const certificates = textOption(invocation, 'tlsCertificates')
+    const pskFile = textOption(invocation, 'tlsPskFile')
+    const listen = listenOf(invocation, certificates !== undefined || pskFile !== undefined)
     await using repository = lazyRepository(invocation)
     const opened: AsyncDisposable[] = []
     try {
@@ -69,7 +77,7 @@ export const serve: Command = {
         },
         opened,
       )
-      const tls = await tlsOf(invocation)
+      const tls = await readServerTls({ certificates, pskFile })
       await using server = await serveNbd({
         exports,
         listen: listen.address,
@@ -86,23 +94,15 @@ export const serve: Command = {
   },
 }
 
-const listenOf = (invocation: Invocation): ParsedListenAddress => {
+const listenOf = (invocation: Invocation, hasTls: boolean): ParsedListenAddress => {
   const text = textOption(invocation, 'listen')
   if (text === undefined)
     throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'where to listen was not said', {
       hint: 'give --listen nbd+unix:///SOCKET, or --listen nbd://HOST',
     })
   const listen = parseListenOption(text, invocation.terminal.streams.env, process.pid)
-  if (!listen.isTls || textOption(invocation, 'tlsCertificates') !== undefined) return listen
-  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${text} needs --tls-certificates`)
-}
-
-const tlsOf = async (invocation: Invocation): Promise<NbdServerTls | undefined> => {
-  const folder = textOption(invocation, 'tlsCertificates')
-  if (folder === undefined) return undefined
-  const { ca, cert, key } = await readNbdCertificates(folder, 'server')
-  if (cert !== undefined && key !== undefined) return { ca, cert, key }
-  throw new GranaryError('GRANARY_NOT_FOUND', `${folder} has no server-cert.pem or no server-key.pem`)
+  if (!listen.isTls || hasTls) return listen
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${text} needs --tls-certificates or --tls-psk-file`)
 }
 
 /** A socket that was handed over has no address, and standard output may belong to whoever handed it over. */

@@ -1,6 +1,6 @@
 /** The simulated imageio answers every recorded exchange with a real daemon alike. CONTRACT §6, §14 */
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { createRawDisk } from '@granary/core'
 import type { DiskReader, DiskWriter, Extent } from '@granary/core'
 import { sharedPath } from '@granary/testing'
 import { createVirtualClock } from '../../src/clock/virtual-clock.ts'
+import { createAuthority } from '../../src/pki/authority.ts'
 import type { OpenBackend } from '../../src/imageio/backend.ts'
 import { startImageio } from '../../src/imageio/daemon.ts'
 import { openBackendByUrl } from '../../src/imageio/open-backend.ts'
@@ -16,7 +17,6 @@ import { SimulatedDisk } from '../../src/volumes/simulated-disk.ts'
 import { StorageSpace } from '../../src/volumes/storage-space.ts'
 import { readCapture, withoutDate } from './captures.ts'
 import type { Capture } from './captures.ts'
-import { makeCertificates } from './certificates.ts'
 import { rawConnect, rawExchange, readAnswer, writeRequest } from './raw-http.ts'
 import type { RawAnswer } from './raw-http.ts'
 
@@ -26,7 +26,9 @@ const captures = sharedPath('ovirt', 'imageio-captures')
 const folder = mkdtempSync(join(tmpdir(), 'granary-captures-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 process.chdir(folder) // The recorded socket names are relative.
-const certificates = makeCertificates(folder)
+const authority = createAuthority('test')
+const caFile = join(folder, 'ca.pem')
+writeFileSync(caFile, authority.cert)
 const clock = createVirtualClock({ startMs: 17_180_374_000 }) // About the recording's own monotonic time.
 
 /** Holes told as zeros, as `qemu-nbd` does without `--allocation-depth`. */
@@ -72,7 +74,7 @@ const newUpload = async (): Promise<DiskReader & DiskWriter> => {
 const images = async (): Promise<OpenBackend> => {
   const upload = await newUpload()
   let isChainDown = false
-  const byUrl = openBackendByUrl({ caFile: certificates.caFile })
+  const byUrl = openBackendByUrl({ caFile })
   const chain = scripted('d2 h30 z1 d1 h94', 0x63)
   const nbd: Readonly<Record<string, DiskReader>> = {
     'img/chain.sock:exportname=': {
@@ -121,14 +123,14 @@ t.test(
     await makeFile('zero.raw', 256 * 1024 * 1024)
     const daemon = await startImageio({
       clock,
-      certificate: certificates,
+      certificate: authority.issue({ names: ['localhost', '127.0.0.1'] }),
       localSocket: 'images.sock',
       controlSocket: 'control.sock',
       openBackend: await images(),
       removeTimeoutMs: 2000, // As in the recording.
     })
     t.teardown(() => daemon[Symbol.asyncDispose]())
-    const remote = { port: daemon.port, ca: certificates.ca }
+    const remote = { port: daemon.port, ca: authority.cert }
     const services = { remote, local: { path: 'images.sock' }, control: { path: 'control.sock' } }
     const left = new Set(readdirSync(captures as string))
 

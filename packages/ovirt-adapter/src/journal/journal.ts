@@ -169,8 +169,9 @@ const entryOf = (file: RunFile, all: Map<number, PendingEntry>, entry: number): 
   async learn(facts) {
     const known = all.get(entry)
     if (known === undefined) return
-    await file.append({ type: 'fact', entry, facts })
+    // Known at once: two that learn side by side must not lose each other's facts.
     all.set(entry, { ...known, facts: { ...known.facts, ...facts } })
+    await file.append({ type: 'fact', entry, facts })
   },
   async end() {
     if (!all.has(entry)) return

@@ -115,3 +115,12 @@ t.test('a long run is written anew, and keeps what is not ended', async t => {
   )
   await run?.[Symbol.asyncDispose]()
 })
+
+t.test('what is learned side by side is all known', async t => {
+  const folder = await newFolder(t)
+  const journal = await Journal.open({ folder })
+  const entry = await journal.begin('restore', ENGINE, {})
+  await Promise.all(Array.from({ length: 8 }, async (_, i) => await entry.learn({ [`disk${i}`]: i })))
+  t.equal(Object.keys(entry.pending.facts).length, 8)
+  await journal[Symbol.asyncDispose]()
+})

@@ -32,7 +32,12 @@ const NIC_TYPES: Readonly<Record<string, number>> = {
   pci_passthrough: 5,
 }
 
-const builder = new XMLBuilder({ attributeNamePrefix: '@', ignoreAttributes: false, suppressEmptyNode: true })
+const builder = new XMLBuilder({
+  attributeNamePrefix: '@',
+  ignoreAttributes: false,
+  suppressEmptyNode: true,
+  suppressBooleanAttributes: false, // Else a "true" loses its value, which is no XML.
+})
 
 const sub = (entity: Attributes | undefined, ...path: readonly string[]): Value | undefined => {
   let value: Value | undefined = entity

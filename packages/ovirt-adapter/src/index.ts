@@ -49,3 +49,43 @@ export type { ImageDisk, OpenImageDiskOptions } from './imageio/image-disk.ts'
 export { openImageDisk } from './imageio/image-disk.ts'
 export type { ImageUpload, OpenImageUploadOptions } from './imageio/image-upload.ts'
 export { openImageUpload } from './imageio/image-upload.ts'
+export type {
+  OnRestoreEvent,
+  OpenUpload,
+  OpenUploadOptions,
+  ReadableSource,
+  RestoreContext,
+  RestoreDiskProgress,
+  RestoreSettings,
+  RestoreStep,
+} from './restore/context.ts'
+export type { BrokenRestore } from './restore/find-restore.ts'
+export { findBrokenRestore } from './restore/find-restore.ts'
+export type { InPlaceChoices, InPlaceDisk, InPlacePlan, InPlaceResult, InPlaceTarget } from './restore/in-place-plan.ts'
+export { planInPlace, readInPlaceTarget } from './restore/in-place-plan.ts'
+export type { InPlaceOptions, InPlaceReport } from './restore/in-place.ts'
+export { restoreInPlace, resumeInPlace } from './restore/in-place.ts'
+export type {
+  MacConflict,
+  PlanResult,
+  PlannedDisk,
+  PlannedMachine,
+  PlannedNic,
+  RestoreChoices,
+  RestorePlan,
+  RestoreSource,
+  SourceDisk,
+} from './restore/plan.ts'
+export { planRestore, requirePlan } from './restore/plan.ts'
+export type { RestoreMachineOptions, RestoreReport } from './restore/restore-machine.ts'
+export { restoreMachine, resumeRestore } from './restore/restore-machine.ts'
+export type { NameMap, RestoreMap } from './restore/restore-map.ts'
+export { parseRestoreMap } from './restore/restore-map.ts'
+export type { RestoreUndoOptions } from './restore/restore-undo.ts'
+export { restoreUndo } from './restore/restore-undo.ts'
+export type { StoredSourceOptions } from './restore/stored-source.ts'
+export { storedSource } from './restore/stored-source.ts'
+export type { Owned, RestoreTarget, TargetProfile } from './restore/target.ts'
+export { readRestoreTarget } from './restore/target.ts'
+export type { DomainDisk, LibvirtDomainOptions } from './recover/libvirt-domain.ts'
+export { libvirtDomain } from './recover/libvirt-domain.ts'

@@ -22,6 +22,8 @@ import { ovirtBackup } from './ovirt-backup.ts'
 import { ovirtBackups } from './ovirt-backups.ts'
 import { ovirtCheck } from './ovirt-check.ts'
 import { ovirtClean } from './ovirt-clean.ts'
+import { ovirtRecover } from './ovirt-recover.ts'
+import { ovirtRestore } from './ovirt-restore.ts'
 import { ovirtVms } from './ovirt-vms.ts'
 import { rebase } from './rebase.ts'
 import { resize } from './resize.ts'
@@ -59,6 +61,8 @@ export const commands: readonly Command[] = [
   ovirtVms,
   ovirtBackup,
   ovirtBackups,
+  ovirtRestore,
+  ovirtRecover,
   ovirtClean,
   ...keyCommands,
   ...clientCommands,

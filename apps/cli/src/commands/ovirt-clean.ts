@@ -19,8 +19,14 @@ export const ovirtClean: Command = {
     const config = await readConfigOf(invocation)
     await using engine = await openEngineOf(invocation, config)
     await using journal = await openJournalOf(config)
-    const { recover } = await loadAdapter()
-    const all = await recover({ engine, journal, isDry, signal })
+    const { BACKUP_UNDO, recover, restoreUndo } = await loadAdapter()
+    const restores = restoreUndo({
+      journal,
+      settings: config,
+      removesResumable: true,
+      ageLimitMs: config.restoreAgeLimitMs,
+    })
+    const all = await recover({ engine, journal, undo: { ...BACKUP_UNDO, ...restores }, isDry, signal })
     for (const recovered of all) {
       terminal.emit(recoveredObject(recovered))
       const text = describeRecovered(recovered)

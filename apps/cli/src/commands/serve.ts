@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { GranaryError } from '@granary/core'
 import { serveNbd } from '@granary/nbd'
 import type { NbdExport, NbdServer, ParsedListenAddress } from '@granary/nbd'
@@ -9,6 +8,7 @@ import { lazyRepository } from '../lazy-repository.ts'
 import { parseListenOption } from '../serving/listen-option.ts'
 import { openExports } from '../serving/open-exports.ts'
 import { readServerTls } from '../serving/server-tls.ts'
+import { aborted, closeAll } from '../serving/until-told.ts'
 
 /** Told to end, it ends within five seconds: what is left of them is for the overlays to become durable. */
 const CLOSE_GRACE_MS = 2500
@@ -126,20 +126,4 @@ const announce = (
     })),
   })
   if (hasAddress) terminal.say(exports.map(({ name }) => server.uriOf(name)).join(' '))
-}
-
-const aborted = async (signal: AbortSignal): Promise<void> => {
-  if (!signal.aborted) await once(signal, 'abort')
-}
-
-/** The last first: an overlay before its base. Each is closed, whatever becomes of the others. */
-const closeAll = async (opened: readonly AsyncDisposable[]): Promise<void> => {
-  const failures: unknown[] = []
-  for (const one of opened.toReversed())
-    try {
-      await one[Symbol.asyncDispose]()
-    } catch (error) {
-      failures.push(error)
-    }
-  if (failures.length > 0) throw failures[0]
 }

@@ -24,6 +24,7 @@ export const planMachine = (
   planning: MachinePlanning,
 ): PlannedMachine => {
   const { findings, place } = planning
+  if (choices.disksOnly === true) return onlyDisks(record, place)
   tellWhatIsLeftOut(record, choices, findings)
   const leaseDomain = leaseDomainOf(record, target, choices, planning)
   const availability = objectOf(record.vm, 'high_availability')
@@ -51,6 +52,20 @@ export const planMachine = (
     })),
   }
 }
+
+const onlyDisks = ({ vm }: MachineRecord, { cluster, dataCenter }: Place): PlannedMachine => ({
+  name: textOf(vm, 'name') ?? 'restored',
+  cluster: { id: cluster.id, name: cluster.name },
+  dataCenter: { id: dataCenter.id, name: dataCenter.name },
+  way: 'none',
+  body: {},
+  finish: { body: {} },
+  watchdogs: [],
+  tags: [],
+  affinityLabels: [],
+  affinityGroups: [],
+  permissions: [],
+})
 
 const pick = (json: Json, names: readonly string[]): Json =>
   Object.fromEntries(names.flatMap(name => (json[name] === undefined ? [] : [[name, json[name]]])))

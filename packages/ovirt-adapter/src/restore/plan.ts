@@ -52,6 +52,8 @@ export interface RestoreChoices {
   readonly excludedDisks?: readonly string[]
   /** @default false */
   readonly withInitialization?: boolean
+  /** Only the disks, floating: no machine. @default false */
+  readonly disksOnly?: boolean
   /** Make the machine from its records even where an OVF would bring more back. @default false */
   readonly withoutOvf?: boolean
   readonly map?: RestoreMap
@@ -100,8 +102,8 @@ export interface PlannedMachine {
   readonly name: string
   readonly cluster: Named
   readonly dataCenter: Named
-  /** `ovf`: only that brings back NVRAM and TPM. */
-  readonly way: 'object' | 'ovf'
+  /** `ovf`: only that brings back NVRAM and TPM. `none`: no machine is made, only disks. */
+  readonly way: 'object' | 'ovf' | 'none'
   /** What the machine is made of, but for name, cluster and initialization. */
   readonly body: Json
   /** Set last, when all disks are there. */
@@ -144,7 +146,8 @@ export const planRestore = (source: RestoreSource, target: RestoreTarget, choice
   const uploadMechanism = choices.uploadMechanism ?? mechanismOf(target)
   const place = planPlace(source.record, target, choices, findings)
   const disks = place && planDisks({ source, target, choices, place, uploadMechanism }, findings)
-  const nics = place && planNics(source.record, target, choices, { place, findings })
+  const nics =
+    place && (choices.disksOnly === true ? [] : planNics(source.record, target, choices, { place, findings }))
   const machine = place && planMachine(source.record, target, choices, { place, findings })
   const { problems, warnings, notRestored } = findings
   if (disks === undefined || nics === undefined || machine === undefined || problems.length > 0)
@@ -164,11 +167,15 @@ export const planRestore = (source: RestoreSource, target: RestoreTarget, choice
 }
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` with every problem in its text */
-export const requirePlan = (result: PlanResult): RestorePlan => {
+export const requirePlan = <Plan>(
+  result:
+    | { readonly kind: 'plan'; readonly plan: Plan }
+    | { readonly kind: 'problems'; readonly problems: readonly string[] },
+): Plan => {
   if (result.kind === 'plan') return result.plan
   throw new GranaryError('GRANARY_INVALID_ARGUMENT', `it cannot be restored like that: ${result.problems.join('; ')}`, {
     detail: { problems: result.problems.length },
-    hint: 'name other places with --cluster, --storage-domain, --vnic-profile or --map FILE',
+    hint: '`--dry-run` shows what would be done; `--map FILE` names other places',
   })
 }
 

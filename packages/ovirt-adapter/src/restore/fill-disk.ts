@@ -1,0 +1,125 @@
+/**
+ * Fills a disk of the platform through an upload, until all is durable. A break of whatever kind opens the transfer again and goes
+ * on from the last acknowledged flush.
+ *
+ * @module
+ */
+import { GranaryError, isGranaryError } from '@granary/core'
+import type { AbortOptions, CopyCounts, DiskReader } from '@granary/core'
+import type { RestoreContext } from './context.ts'
+import { copyFrom } from './copy-from.ts'
+import type { DiskState } from './disk-state.ts'
+import { ensureUpload } from './upload-transfer.ts'
+
+export interface FillJob {
+  readonly alias: string
+  readonly diskId: string
+  readonly reader: DiskReader
+  /** Transfers of the disk that are not ours. */
+  readonly foreign: readonly string[]
+  readonly mechanism: 'nbd' | 'file'
+  /** What was never written is known to be zero. */
+  readonly readsZero: boolean
+  /** Compare first, write what differs. */
+  readonly differencesOnly: boolean
+  state(): DiskState
+  learnTransfer(id: string): Promise<void>
+  learnWatermark(bytes: number): Promise<void>
+  /** Before the first byte is written. */
+  onWrite(): Promise<void>
+}
+
+const FIRST_WAIT_MS = 2000
+const LONGEST_WAIT_MS = 30_000
+
+/** What will not go away by trying again: the copy itself is damaged, the caller left, or what we ask for is wrong. */
+const FATAL = new Set<string>([
+  'GRANARY_CORRUPT',
+  'GRANARY_AUTHENTICATION',
+  'GRANARY_ABORTED',
+  'GRANARY_INVALID_ARGUMENT',
+  'GRANARY_UNSUPPORTED',
+  'GRANARY_SIZE',
+  'GRANARY_LIMIT',
+])
+
+/** @throws GranaryError `GRANARY_TIMEOUT` when nothing has moved for `uploadStallMs`; what will not pass */
+export const fillDisk = async (
+  context: RestoreContext,
+  job: FillJob,
+  { signal }: AbortOptions,
+): Promise<CopyCounts | undefined> => {
+  const { clock } = context.engine
+  const { uploadStallMs } = context.settings
+  let movedMs = clock.now()
+  let moves = 0
+  const onMove = (): void => {
+    movedMs = clock.now()
+    moves++
+  }
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
+    const movesBefore = moves
+    try {
+      return await fillOnce(context, job, { onMove, signal })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isGranaryError(error) || FATAL.has(error.code)) throw error
+      if (moves > movesBefore) waitMs = FIRST_WAIT_MS
+      if (clock.now() - movedMs >= uploadStallMs) throw stalled(error, job, uploadStallMs)
+      await clock.sleep(waitMs, signal)
+    }
+  }
+}
+
+const stalled = (error: GranaryError, { alias }: FillJob, stallMs: number): GranaryError =>
+  new GranaryError(
+    'GRANARY_TIMEOUT',
+    `disk "${alias}" has not moved for ${Math.round(stallMs / 60_000)} min: ${error.message}`,
+    { detail: { ...error.detail, disk: alias }, cause: error, retryable: true },
+  )
+
+const fillOnce = async (
+  { engine, settings, openUpload, onEvent }: RestoreContext,
+  job: FillJob,
+  { onMove, signal }: AbortOptions & { readonly onMove: () => void },
+): Promise<CopyCounts> => {
+  const transfer = await ensureUpload(engine, {
+    diskId: job.diskId,
+    transferId: job.state().transferId,
+    foreign: job.foreign,
+    mechanism: job.mechanism,
+    settings,
+    learn: async id => await job.learnTransfer(id),
+    signal,
+  })
+  const connections = settings.limits.connectionsPerTransfer
+  await using image = await openUpload({
+    transferUrl: transfer.transferUrl,
+    proxyUrl: transfer.proxyUrl,
+    ca: await engine.imageioCa({ signal }),
+    connections,
+    readsZero: job.readsZero,
+    signal,
+  })
+  await job.onWrite()
+  const { reader, alias } = job
+  const counts = await copyFrom(reader, image, {
+    startBytes: job.state().watermarkBytes,
+    differencesOnly: job.differencesOnly,
+    concurrency: connections,
+    onDurable: async watermarkBytes => {
+      onMove()
+      await job.learnWatermark(watermarkBytes)
+    },
+    onProgress: doneBytes => {
+      onMove()
+      onEvent?.({ type: 'disk-progress', disk: alias, doneBytes, totalBytes: reader.sizeBytes })
+    },
+    signal,
+  })
+  const tailBytes = image.sizeBytes - reader.sizeBytes
+  if (tailBytes === 0 || image.readsZero || job.differencesOnly) return counts
+  await image.zero(reader.sizeBytes, tailBytes, { punch: true, signal })
+  await image.flush({ signal })
+  return counts
+}

@@ -1,5 +1,6 @@
 import { GranaryError } from '@granary/core'
 import type { Command } from '../command.ts'
+import { isGiven } from '../command.ts'
 import { OVIRT_OPTIONS } from '../ovirt/ovirt-options.ts'
 import { loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
 import { VERSION } from '../version.ts'
@@ -10,7 +11,7 @@ export const ovirtCheck: Command = {
   name: 'ovirt check',
   summary: 'see whether configuration, engine, hosts and storage are as backups need them',
   options: [...OVIRT_OPTIONS],
-  examples: ['granary ovirt check --config /etc/granary/ovirt.toml'],
+  examples: ['granary ovirt check --config /etc/granary/ovirt.toml', 'granary ovirt check --deep'],
   async run(invocation) {
     const { terminal, signal } = invocation
     const config = await readConfigOf(invocation)
@@ -19,10 +20,12 @@ export const ovirtCheck: Command = {
     await using journal = await openJournalOf(config)
     terminal.say(`granary ${VERSION}`)
     let failed = 0
+    const isDeep = isGiven(invocation, 'deep')
     for await (const { name, status, text, hint, detail } of checkPlatform({
       engine,
       config,
       journal,
+      isDeep,
 
       signal,
     })) {

@@ -14,6 +14,7 @@ import type { StorageDomain } from '../engine/resources/places.ts'
 import { listVms } from '../engine/resources/vms.ts'
 import { isEngineVm } from '../backup/choose-vms.ts'
 import type { Journal } from '../journal/journal.ts'
+import { probeStorage } from './deep.ts'
 import { findingOf } from './finding.ts'
 import type { Finding } from './finding.ts'
 import { reach } from './reach.ts'
@@ -23,6 +24,8 @@ export interface CheckOptions extends AbortOptions {
   readonly engine: Engine
   readonly config: OvirtConfig
   readonly journal: Journal
+  /** Also make, write, read and remove a disk of 1 MiB in each active storage domain. @default false */
+  readonly isDeep?: boolean
 }
 
 /** Where imageio listens: on hosts, and beside the engine. */
@@ -49,6 +52,7 @@ export async function* checkPlatform(options: CheckOptions): AsyncGenerator<Find
   yield* storageFindings(engine, { signal })
   yield* settingFindings(options)
   yield await journalFinding(options)
+  if (options.isDeep === true) yield* deepFindings(options)
 }
 
 const engineFinding = (root: ApiRoot, { config }: CheckOptions): Finding => {
@@ -151,6 +155,22 @@ async function* storageFindings(engine: Engine, options: AbortOptions): AsyncGen
   for (const center of await listDataCenters(engine, options)) {
     for (const domain of await listAttachedDomains(engine, center.id, options)) {
       if (domain.type === 'data') yield domainFinding(domain)
+    }
+  }
+}
+
+async function* deepFindings(options: CheckOptions): AsyncGenerator<Finding, void, undefined> {
+  const { engine, config, journal, signal } = options
+  for (const center of await listDataCenters(engine, { signal })) {
+    for (const { id, name, type, status } of await listAttachedDomains(engine, center.id, { signal })) {
+      if (type !== 'data' || status !== 'active') continue
+      const title = `disk in ${name}`
+      try {
+        await probeStorage({ engine, journal, settings: config, storageDomainId: id, signal })
+        yield { name: title, status: 'ok', text: 'made, written, read and removed' }
+      } catch (error) {
+        yield findingOf(title, error, 'see docs/ovirt-adapter.md, "What the account needs", and the host checks above')
+      }
     }
   }
 }

@@ -10,12 +10,13 @@ import type { AbortOptions } from '@granary/core'
 import type { Engine } from '../engine/engine.ts'
 import type { PendingEntry } from '../journal/entry.ts'
 import type { Journal, JournalEntry } from '../journal/journal.ts'
+import { undoProbe } from '../check/deep.ts'
 import { undoBackup } from './undo-backup.ts'
 import { undoTransfer } from './undo-transfer.ts'
 import type { Outcome, UndoTable } from './undo.ts'
 
-/** Of backups. */
-export const BACKUP_UNDO: UndoTable = { backup: undoBackup, transfer: undoTransfer }
+/** Of backups and checks. */
+export const BACKUP_UNDO: UndoTable = { backup: undoBackup, transfer: undoTransfer, probe: undoProbe }
 
 export interface RecoverOptions extends AbortOptions {
   readonly engine: Engine

@@ -1,9 +1,15 @@
 /** Puts an installation together: engine, imageio, storage, and what tests and demos hold on to. @module */
 import { mkdir, rm } from 'node:fs/promises'
-import { GranaryError } from '@granary/core'
+import { GranaryError, memoryDisk } from '@granary/core'
+import type { Bytes, DiskReader, Range } from '@granary/core'
 import type { SimulatorClock } from './clock/clock.ts'
 import { createVirtualClock } from './clock/virtual-clock.ts'
+import { ImageHosts } from './engine/image-hosts.ts'
+import { Transfers } from './engine/transfers.ts'
+import { crashHost, crashVm, setHostStatus } from './engine/crash.ts'
 import { HttpFaults } from './faults/http-faults.ts'
+import { simulatorFaults } from './faults/simulator-faults.ts'
+import type { SimulatorFaults } from './faults/simulator-faults.ts'
 import { openGuest } from './guest.ts'
 import type { Guest } from './guest.ts'
 import { startServer } from './http/server.ts'
@@ -20,6 +26,8 @@ import { profileOf } from './profiles.ts'
 import type { Profile } from './profiles.ts'
 import { allRoutes } from './services/index.ts'
 import { observe } from './state.ts'
+import { differencesFrom } from './volumes/oracle.ts'
+import type { OracleRecord } from './volumes/oracle.ts'
 import type { SimulatorState } from './state.ts'
 
 export interface SimulatorOptions {
@@ -48,7 +56,7 @@ export interface Simulator extends AsyncDisposable {
   /** What there is from the beginning. */
   readonly site: DefaultSite
   readonly inventory: Inventory
-  readonly faults: { readonly http: HttpFaults }
+  readonly faults: SimulatorFaults
   /** Steps in at the moments of backups and transfers. */
   readonly moments: Moments
   /** Requests that reached the engine, in order. */
@@ -59,10 +67,21 @@ export interface Simulator extends AsyncDisposable {
   guest(vmId: string, diskId: string): Guest
   /** A disk past any machine: to fill it before a test begins. */
   image(diskId: string): Guest
+  /** What a disk of a backup held at the moment of the freeze, by a witness of its own. */
+  frozen(backupId: string, diskId: string): OracleRecord
+  /** Where a copy differs from what was recorded; none means that it is the same to the bit. */
+  differences(record: OracleRecord, copy: Bytes | DiskReader): Promise<readonly Range[]>
+  /** What a disk holds now, by the same witness. */
+  record(diskId: string): Promise<OracleRecord>
   /** All that is locked, open, or orphaned. */
   state(): SimulatorState
   /** Ends all sessions, as a restart of the engine does. */
   endSessions(): void
+  /** A guest's power fails; its bitmaps stay in use, its live backup dies. */
+  crashVm(vmId: string): void
+  /** A host's power fails: its guests, tickets, and what its imageio had not flushed. */
+  crashHost(hostId: string): Promise<void>
+  recoverHost(hostId: string): void
 }
 
 const ADMIN = { username: 'admin@internal', password: 'simulated-secret' } as const
@@ -88,10 +107,12 @@ export const createSimulator = async (options: SimulatorOptions): Promise<Simula
   })
   const faults = new HttpFaults(clock)
   const signIn = new SignIn(world)
+  const hosts = new ImageHosts(world, authority)
+  const transfers = new Transfers(world, hosts)
   const certificates = { ca: authority.cert, engine: identity.cert }
   const server = await startServer({
     clock,
-    site: { routes: allRoutes(world), signIn, certificates },
+    site: { routes: allRoutes(world, transfers), signIn, certificates },
     faults,
     identity,
     port: options.port,
@@ -104,17 +125,30 @@ export const createSimulator = async (options: SimulatorOptions): Promise<Simula
     profile,
     site,
     inventory,
-    faults: { http: faults },
+    faults: simulatorFaults({ world, http: faults, hosts, transfers, signIn }),
     moments: world.moments,
     requests: server.requests,
     vm: id => known(world.vms, 'VM', id),
     disk: id => known(world.disks, 'disk', id),
     guest: (vmId, diskId) => openGuest(world, known(world.disks, 'disk', diskId), known(world.vms, 'VM', vmId)),
     image: diskId => openGuest(world, known(world.disks, 'disk', diskId)),
+    frozen: (backupId, diskId) => frozenRecord(world, backupId, diskId),
+    differences: async (record, copy) =>
+      await differencesFrom(record, copy instanceof Uint8Array ? memoryDisk(copy) : copy),
+    async record(diskId) {
+      const { volume } = known(world.disks, 'disk', diskId)
+      if (volume === undefined) throw new GranaryError('GRANARY_UNSUPPORTED', `disk ${diskId} has no image`)
+      return await volume.record()
+    },
     state: () => observe(world),
     endSessions: () => signIn.clear(),
+    crashVm: id => crashVm(world, known(world.vms, 'VM', id)),
+    crashHost: async id => await crashHost(world, transfers, id),
+    recoverHost: id => setHostStatus(world, id, 'up'),
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
+      await hosts[Symbol.asyncDispose]()
+      await transfers[Symbol.asyncDispose]()
       await clock[Symbol.asyncDispose]()
       await closeDisks(world)
       await rm(options.dir, { recursive: true, force: true })
@@ -126,6 +160,14 @@ const known = <T>(table: ReadonlyMap<string, T>, what: string, id: string): T =>
   const entity = table.get(id)
   if (entity === undefined) throw new GranaryError('GRANARY_NOT_FOUND', `no ${what} ${id}`)
   return entity
+}
+
+const frozenRecord = (world: World, backupId: string, diskId: string): OracleRecord => {
+  const backups = [...world.vms.values()].flatMap(vm => vm.backups.get(backupId) ?? [])
+  const record = backups[0]?.disks.find(one => one.diskId === diskId)?.frozen?.record
+  if (record === undefined)
+    throw new GranaryError('GRANARY_NOT_FOUND', `backup ${backupId} holds no disk ${diskId} now`)
+  return record
 }
 
 const closeDisks = async (world: World): Promise<void> => {

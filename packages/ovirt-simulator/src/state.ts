@@ -1,4 +1,5 @@
 /** What is locked, open or orphaned at a moment: tests assert that nothing is left. @module */
+import { BACKUP_SNAPSHOT } from './engine/backup-snapshot.ts'
 import { activeBackup } from './engine/locks.ts'
 import type { World } from './model/world.ts'
 
@@ -19,9 +20,6 @@ export interface SimulatorState {
   readonly floatingDisks: readonly string[]
   readonly runningJobs: readonly string[]
 }
-
-/** The description of snapshots made for a backup (CONTRACT §4.3). */
-export const BACKUP_SNAPSHOT = 'Auto-generated for Backup VM'
 
 export const observe = (world: World): SimulatorState => {
   const disks = [...world.disks.values()]

@@ -1,5 +1,6 @@
 /** The plainest client there is: one request, its answer as it came. */
 import { Agent, request } from 'node:https'
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createSimulator } from '@granary/ovirt-simulator'
@@ -54,7 +55,7 @@ export class Client {
             headers: response.headers,
             text,
             get json() {
-              return JSON.parse(text)
+              return text === '' ? undefined : JSON.parse(text)
             },
           })
         })
@@ -82,12 +83,12 @@ export class Client {
     return this
   }
 
-  /** Asks again each second until it is so. */
+  /** Asks again every two seconds until it is so. */
   async until(path: string, isSo: (reply: Reply) => boolean): Promise<Reply> {
-    for (let n = 0; n < 3600; n++) {
+    for (let n = 0; n < 1000; n++) {
       const reply = await this.get(path)
       if (isSo(reply)) return reply
-      await this.simulator.clock.sleep(1_000)
+      await this.simulator.clock.sleep(2_000)
     }
     throw new Error(`${path} never became so`)
   }
@@ -95,7 +96,7 @@ export class Client {
 
 /** A simulator and a client that is signed in, both gone when the test ends. */
 export const setUp = async (t: Test, options: Partial<SimulatorOptions> = {}): Promise<Client> => {
-  const simulator = await createSimulator({ dir: join(t.testdir(), 'simulator'), ...options })
+  const simulator = await createSimulator({ dir: join(t.testdir(), randomUUID()), ...options })
   const client = await new Client(simulator).signIn()
   t.teardown(async () => {
     client.close()

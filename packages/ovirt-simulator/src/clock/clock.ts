@@ -21,11 +21,12 @@ export interface SimulatorClock extends AsyncDisposable {
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /**
-   * Runs `task` once in `ms`: ticks, expiries. It never makes time pass, and time waits for its promise.
+   * Runs `task` once in `ms`: ticks, expiries. It never makes time pass, and time stands still until its promise is
+   * settled, except while it waits by the hold that it is given.
    *
    * @returns a function that calls it off
    */
-  schedule(ms: number, task: () => unknown): () => void
+  schedule(ms: number, task: (hold: Hold) => unknown): () => void
   /** Taken while a request is answered. */
   hold(): Hold
 }

@@ -37,7 +37,7 @@ export const createRealClock = (options: RealClockOptions = {}): SimulatorClock 
     schedule(ms, task) {
       const timer = setTimeout(() => {
         timers.delete(timer)
-        task()
+        void task({ sleep, [Symbol.dispose]: () => undefined })
       }, toReal(ms)).unref()
       timers.add(timer)
       return () => {

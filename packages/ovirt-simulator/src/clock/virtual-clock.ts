@@ -25,7 +25,7 @@ interface Appointment {
   readonly order: number
   /** Somebody waits for it: it may move time. */
   readonly awaited: boolean
-  run(): unknown
+  run(): void
 }
 
 const START_MS = Date.UTC(2026, 0, 5, 8)
@@ -38,7 +38,7 @@ export const createVirtualClock = (options: VirtualClockOptions = {}): VirtualCl
   return {
     now: () => state.nowMs,
     sleep: async (ms, signal) => await state.sleep(ms, signal),
-    schedule: (ms, task) => state.add(ms, false, task),
+    schedule: (ms, task) => state.add(ms, false, () => void state.holding(task)),
     hold: () => state.hold(),
     advance: async ms => await state.advance(ms),
     async [Symbol.asyncDispose]() {
@@ -78,7 +78,7 @@ class VirtualTime {
     })
   }
 
-  add(ms: number, awaited: boolean, run: () => unknown): () => void {
+  add(ms: number, awaited: boolean, run: () => void): () => void {
     if (!(ms >= 0)) throw new GranaryError('GRANARY_INVALID_ARGUMENT', `a wait of ${ms} ms: expected 0 or more`)
     const appointment = { atMs: this.nowMs + ms, order: this.#order++, awaited, run }
     this.#events++
@@ -115,10 +115,15 @@ class VirtualTime {
     }
   }
 
+  async holding(task: (hold: Hold) => unknown): Promise<void> {
+    using hold = this.hold()
+    await task(hold)
+  }
+
   async advance(ms: number): Promise<void> {
     const endMs = this.nowMs + ms
     for (let next = this.#next(); next !== undefined && next.atMs <= endMs; next = this.#next()) {
-      await this.#keep(next)
+      this.#keep(next)
       await this.#quiet()
     }
     this.nowMs = Math.max(this.nowMs, endMs)
@@ -136,7 +141,7 @@ class VirtualTime {
       while (this.#isAwaited()) {
         await this.#quiet()
         const next = this.#next()
-        if (next !== undefined && this.#isAwaited()) await this.#keep(next)
+        if (next !== undefined && this.#isAwaited()) this.#keep(next)
       }
     } finally {
       this.#running = false
@@ -153,12 +158,12 @@ class VirtualTime {
     return next
   }
 
-  async #keep(appointment: Appointment): Promise<void> {
+  #keep(appointment: Appointment): void {
     if (!this.#appointments.delete(appointment)) return
     this.nowMs = Math.max(this.nowMs, appointment.atMs)
     this.#events++
     this.#wasAsked = false
-    await appointment.run()
+    appointment.run()
   }
 
   /** Resolves when nothing has happened for some turns of the event loop; after a request, for a real millisecond more. */

@@ -8,6 +8,7 @@ import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { SimulatedDisk } from '../volumes/simulated-disk.ts'
 import { endJob, startJob } from './events.ts'
+import { after } from './ticker.ts'
 
 const GIB = 1024 ** 3
 const SECTOR_BYTES = 512
@@ -102,7 +103,7 @@ export const createDisk = async (world: World, body: Attributes): Promise<{ disk
   const disk = diskRecord(world, { body, shape, id, imageId, volume, jobId, domain })
   world.disks.set(id, disk)
   const takesMs = CREATE_MS + (shape.isSparse ? 0 : Math.ceil((sizeBytes / GIB) * PREALLOCATE_MS_PER_GIB))
-  world.clock.schedule(takesMs, () => {
+  after(world, takesMs, () => {
     disk.locks.delete('create')
     endJob(world, jobId)
   })

@@ -5,6 +5,7 @@ import type { Disk, Snapshot, Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
 import { disksOf } from './locks.ts'
 import { macsOf } from './mac-pool.ts'
+import { after } from './ticker.ts'
 
 /** How long making and merging take, ms. */
 const CREATE_MS = 6_000
@@ -59,7 +60,7 @@ export const unlockSnapshot = (vm: Vm, disks: readonly Disk[], id: string): void
 /** A user's snapshot, from the request on. */
 export const takeSnapshot = (world: World, vm: Vm, options: SnapshotOptions): Snapshot => {
   const { snapshot, disks } = beginSnapshot(world, vm, options)
-  world.clock.schedule(CREATE_MS, async () => {
+  after(world, CREATE_MS, async () => {
     const done: Disk[] = []
     try {
       for (const disk of disks) {
@@ -72,7 +73,7 @@ export const takeSnapshot = (world: World, vm: Vm, options: SnapshotOptions): Sn
       snapshot.status = 'ok'
     } catch (error) {
       if (!isGranaryError(error)) throw error
-      for (const disk of done) await mergeLayer(disk, snapshot)
+      for (const disk of done) await mergeLayer(vm, disk, snapshot)
       vm.snapshots.delete(snapshot.id)
     } finally {
       unlockSnapshot(vm, disks, snapshot.id)
@@ -81,11 +82,14 @@ export const takeSnapshot = (world: World, vm: Vm, options: SnapshotOptions): Sn
   return snapshot
 }
 
-/** Puts what lies above the snapshot's layer into it; the layer keeps its id where it becomes the active one. */
-const mergeLayer = async (disk: Disk, snapshot: Snapshot): Promise<void> => {
+/** Puts what lies above the snapshot's layer into it; the layer keeps its id, also for snapshots that had the one above. */
+const mergeLayer = async (vm: Vm, disk: Disk, snapshot: Snapshot): Promise<void> => {
   const volumeId = snapshot.volumes.get(disk.id)
   if (volumeId === undefined || disk.volume === undefined) return
+  const ids = disk.volume.volumes.map(layer => layer.volumeId)
+  const above = ids[ids.indexOf(volumeId) + 1]
   await disk.volume.merge(volumeId)
+  for (const { volumes } of vm.snapshots.values()) if (volumes.get(disk.id) === above) volumes.set(disk.id, volumeId)
   disk.imageId = disk.volume.volumes.at(-1)?.volumeId ?? disk.imageId
 }
 
@@ -104,7 +108,7 @@ export const mergeSnapshot = async (world: World, vm: Vm, snapshot: Snapshot): P
       return false
     }
     try {
-      await mergeLayer(disk, snapshot)
+      await mergeLayer(vm, disk, snapshot)
     } catch (error) {
       if (!isGranaryError(error)) throw error
       snapshot.status = 'ok'
@@ -137,7 +141,7 @@ export const removeSnapshot = (world: World, vm: Vm, snapshot: Snapshot): void =
   snapshot.status = 'locked'
   vm.locks.add(`snapshot ${snapshot.id}`)
   for (const disk of disks) disk.locks.add(`snapshot ${snapshot.id}`)
-  world.clock.schedule(MERGE_MS, async () => {
+  after(world, MERGE_MS, async () => {
     await mergeSnapshot(world, vm, snapshot)
     unlockSnapshot(vm, disks, snapshot.id)
   })
@@ -156,7 +160,7 @@ export const snapshotDisks = (world: World, vm: Vm, snapshot: Snapshot): readonl
 export const invalidateCheckpoints = (world: World, vm: Vm): void => {
   for (const checkpoint of vm.checkpoints) checkpoint.state = 'invalid'
   const invalid = new Set(vm.checkpoints)
-  world.clock.schedule(10_000, () => {
+  after(world, 10_000, () => {
     vm.checkpoints = vm.checkpoints.filter(checkpoint => !invalid.has(checkpoint))
     for (const disk of disksOf(world, vm)) disk.volume?.bitmaps.lose()
   })

@@ -5,7 +5,7 @@ import type { Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
 import { isRunning } from '../project/vm.ts'
 import { EVENT, addEvent } from './events.ts'
-import { disksOf, requireDisksUsable, requireNoBackup, requireVmUnlocked } from './locks.ts'
+import { activeBackup, disksOf, requireDisksUsable, requireNoBackup, requireVmUnlocked } from './locks.ts'
 
 /** How long a VM is in each state on its way up and down, ms. */
 const STEP_MS = {
@@ -72,6 +72,9 @@ const goThrough = (
 
 /** Power off at once. */
 export const powerOff = (world: World, vm: Vm): void => {
+  // The process that serves a live backup goes with its guest.
+  const backup = activeBackup(vm)
+  if (backup?.engine === 'live') backup.isBroken = true
   vm.status = 'down'
   vm.hostId = undefined
   vm.startedMs = undefined

@@ -22,10 +22,6 @@ export const operationFailed = (status: number, ...messages: readonly string[]):
 /** An id that does not exist: 404 without a body. */
 export const notFound = (): ApiError => new ApiError(404, 'Not Found', undefined)
 
-/** A name or reference inside a body that was not found. */
-export const entityNotFound = (what: string): ApiError =>
-  new ApiError(404, 'Operation Failed', `Entity not found: ${what}`)
-
 /** A mandatory attribute that is missing. */
 export const incomplete = (what: string): ApiError => new ApiError(400, 'Incomplete parameters', what)
 

@@ -17,8 +17,8 @@ export type MomentName =
   | 'transfer-ready'
   | 'transfer-finalizing'
   | 'transfer-ended'
-  /** Before imageio answers a request. */
-  | 'imageio-request'
+  /** Before a piece of a backup is read. */
+  | 'backup-read'
 
 export interface Moment {
   readonly name: MomentName

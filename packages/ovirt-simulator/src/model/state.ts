@@ -61,6 +61,8 @@ export interface Snapshot {
 
 export interface Checkpoint {
   readonly id: string
+  /** The backup that made it. */
+  readonly backupId: string
   readonly parentId: string | undefined
   readonly createdMs: number
   state: 'created' | 'invalid'
@@ -96,6 +98,8 @@ export interface Backup {
   readonly jobId: string
   /** Finalize was called. */
   isStopping: boolean
+  /** The process that served its content is gone. */
+  isBroken: boolean
 }
 
 export interface Vm {
@@ -145,6 +149,8 @@ export interface Transfer {
   readonly vmId: string | undefined
   readonly direction: 'upload' | 'download'
   readonly format: 'raw' | 'cow'
+  /** The bytes of the volume as it is stored: no `format: raw` was asked for. */
+  readonly isFile: boolean
   readonly isShallow: boolean
   readonly inactivityTimeoutS: number
   readonly timeoutPolicy: 'legacy' | 'pause' | 'cancel'

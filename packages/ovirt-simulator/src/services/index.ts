@@ -1,7 +1,9 @@
 /** Everything that the API offers: the one list of services. @module */
 import type { Route } from '../http/routes.ts'
+import type { Transfers } from '../engine/transfers.ts'
 import type { World } from '../model/world.ts'
 import { attachmentRoutes } from './attachments.ts'
+import { backupRoutes } from './backups.ts'
 import { cdromRoutes } from './cdroms.ts'
 import { diskRoutes } from './disks.ts'
 import { eventRoutes } from './events.ts'
@@ -11,14 +13,17 @@ import { plainRoutes } from './plain.ts'
 import { rootRoutes } from './root.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { storageDomainRoutes } from './storage-domains.ts'
+import { transferRoutes } from './transfers.ts'
 import { vmRoutes } from './vms.ts'
 
-export const allRoutes = (world: World): Route[] =>
-  [
+export const allRoutes = (world: World, transfers: Transfers): Route[] => [
+  ...transferRoutes(world, transfers),
+  ...[
     rootRoutes,
     vmRoutes,
     attachmentRoutes,
     nicRoutes,
+    backupRoutes,
     snapshotRoutes,
     cdromRoutes,
     extraRoutes,
@@ -26,4 +31,5 @@ export const allRoutes = (world: World): Route[] =>
     storageDomainRoutes,
     eventRoutes,
     plainRoutes,
-  ].flatMap(routes => routes(world))
+  ].flatMap(routes => routes(world)),
+]

@@ -17,7 +17,7 @@ import type { Vm } from '../model/state.ts'
 import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { writeOvf } from '../ovf/write-ovf.ts'
-import { isRunning, showVm } from '../project/vm.ts'
+import { showVm } from '../project/vm.ts'
 import { listed } from './collection.ts'
 
 export const vmRoutes = (world: World): Route[] => [
@@ -141,6 +141,3 @@ const actionRoutes = (world: World): Route[] => [
     },
   })),
 ]
-
-/** Whether a guest can write now. */
-export const guestRuns = (vm: Vm): boolean => isRunning(vm) && vm.status !== 'paused' && vm.status !== 'wait_for_launch'

@@ -1,0 +1,203 @@
+import { test } from 'tap'
+import { setUp } from './client.ts'
+import {
+  MIB,
+  addMachine,
+  backUpDisk,
+  endBackup,
+  idsOf,
+  phase,
+  readyBackup,
+  startBackup,
+  startTransfer,
+} from './flows.ts'
+
+const CLUSTER = 65_536
+const CLEAN = {
+  lockedDisks: [],
+  illegalDisks: [],
+  lockedVms: [],
+  openBackups: [],
+  openTransfers: [],
+  backupSnapshots: [],
+  scratchDisks: [],
+  floatingDisks: [],
+  runningJobs: [],
+}
+
+test('§4.4 only raw disks: no checkpoint, still a success', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client, { disk: { format: 'raw' } })
+  const backup = await readyBackup(client, machine)
+  t.notOk('to_checkpoint_id' in backup)
+  t.equal((await endBackup(client, machine, backup.id)).phase, 'succeeded')
+})
+
+test('§4.4 any checkpoint can be the base, and bitmaps add up: differential', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const [diskId = ''] = machine.diskIds
+  const { simulator } = client
+  const dirtyOf = async (from: string): Promise<{ starts: number[]; to: string }> => {
+    const backup = await readyBackup(client, machine, { from_checkpoint_id: from })
+    const { dirty = [] } = await backUpDisk(client, backup.id, diskId)
+    await endBackup(client, machine, backup.id)
+    return { starts: dirty.map(extent => extent.start / CLUSTER), to: backup.to_checkpoint_id }
+  }
+  const full = await readyBackup(client, machine)
+  await endBackup(client, machine, full.id)
+  await simulator.image(diskId).write(40 * CLUSTER, new Uint8Array(1).fill(1))
+  const first = await dirtyOf(full.to_checkpoint_id)
+  await simulator.image(diskId).write(50 * CLUSTER, new Uint8Array(1).fill(1))
+  t.same((await dirtyOf(first.to)).starts, [50])
+  t.same((await dirtyOf(full.to_checkpoint_id)).starts, [40, 50])
+  const { status } = await client.send('DELETE', `vms/${machine.vm.id}/checkpoints/${first.to}`)
+  t.equal(status, 200)
+  await client.until(`vms/${machine.vm.id}/checkpoints/${first.to}`, reply => reply.status === 404)
+  t.same((await dirtyOf(full.to_checkpoint_id)).starts, [40, 50], 'what a deleted one knew is kept by the one before')
+})
+
+test('§4.4 before 4.4.7 only the root goes, and only of a running VM', async t => {
+  const client = await setUp(t, { profile: 'ovirt-4.4.6' })
+  const machine = await addMachine(client)
+  const path = `vms/${machine.vm.id}`
+  const ids: string[] = []
+  for (let n = 0; n < 2; n++) {
+    const backup = await readyBackup(client, machine)
+    ids.push(backup.to_checkpoint_id)
+    await client.post(`${path}/backups/${backup.id}/finalize`, {})
+    await client.until(`${path}/backups/${backup.id}`, ({ status }) => status === 404)
+  }
+  t.notOk('state' in (await client.get(`${path}/checkpoints/${ids[0]}`)).json)
+  t.equal((await client.send('DELETE', `${path}/checkpoints/${ids[1]}`)).status, 409)
+  t.equal((await client.send('DELETE', `${path}/checkpoints/${ids[0]}`)).status, 200)
+  await client.until(`${path}/checkpoints/${ids[0]}`, ({ status }) => status === 404)
+  await client.post(`${path}/stop`, {})
+  t.equal((await client.send('DELETE', `${path}/checkpoints/${ids[1]}`)).status, 409)
+})
+
+test('§4.4 a checkpoint that does not exist: DELETE 404, as a base 400; an invalid one 400', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const path = `vms/${machine.vm.id}`
+  const from_checkpoint_id = '123e4567-e89b-42d3-a456-426614174000'
+  const body = { disks: idsOf(machine.diskIds), from_checkpoint_id }
+  t.equal((await client.post(`${path}/backups`, body)).status, 400)
+  const backup = await readyBackup(client, machine)
+  await endBackup(client, machine, backup.id)
+  await client.post(`${path}/stop`, {})
+  const snapshot = await client.post(`${path}/snapshots`, { description: 'old' })
+  await client.until(`${path}/snapshots/${snapshot.json.id}`, ({ json }) => json.snapshot_status === 'ok')
+  t.equal((await client.post(`${path}/snapshots/${snapshot.json.id}/restore`, {})).status, 200)
+  t.equal((await client.get(`${path}/checkpoints/${backup.to_checkpoint_id}`)).json.state, 'invalid')
+  const again = await client.post(`${path}/backups`, { ...body, from_checkpoint_id: backup.to_checkpoint_id })
+  t.equal(again.status, 400)
+  await client.until(`${path}/checkpoints`, ({ json }) => json.checkpoint === undefined)
+})
+
+test('§4.4 a crash leaves the bitmap in use: event 10791, the backup fails, all checkpoints are wiped', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const { simulator } = client
+  const full = await readyBackup(client, machine)
+  await endBackup(client, machine, full.id)
+  await simulator.crashHost(machine.vm.hostId ?? '')
+  simulator.recoverHost(simulator.site.hostIds[0] ?? '')
+  await client.post(`vms/${machine.vm.id}/start`, {})
+  await client.until(`vms/${machine.vm.id}`, ({ json }) => json.status === 'up')
+  const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
+  t.equal(next.phase, 'failed')
+  const events = (await client.get(`events?search=${next.id}`)).json.event
+  t.ok(events.some((event: any) => event.code === '10791'))
+  t.same((await client.get(`vms/${machine.vm.id}/checkpoints`)).json, {})
+  t.match(simulator.state(), CLEAN)
+})
+
+test('§4.4 a detached disk leaves its checkpoints', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client, { disks: 2 })
+  const [kept = '', gone = ''] = machine.diskIds
+  const backup = await readyBackup(client, machine)
+  await endBackup(client, machine, backup.id)
+  await client.send('DELETE', `vms/${machine.vm.id}/diskattachments/${gone}?detach_only=true`)
+  const disks = (await client.get(`vms/${machine.vm.id}/checkpoints/${backup.to_checkpoint_id}/disks`)).json.disk
+  t.same(
+    disks.map((disk: any) => disk.id),
+    [kept],
+  )
+})
+
+test('§4.6 what is refused at POST, and how', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const { inventory, site, clock } = client.simulator
+  const post = async (diskIds: readonly string[]): Promise<number> =>
+    (await client.post(`vms/${machine.vm.id}/backups`, { disks: idsOf(diskIds) })).status
+  t.equal(await post(['123e4567-e89b-42d3-a456-426614174000']), 400, 'no such disk')
+  const storageDomainId = site.storageDomains[0]?.id ?? ''
+  const floating = await inventory.addDisk({ sizeBytes: MIB, storageDomainId })
+  t.equal(await post([floating.id]), 500, 'not attached')
+  inventory.attach(machine.vm, floating, { active: false })
+  t.equal(await post([floating.id]), 409, 'inactive')
+  machine.vm.status = 'paused'
+  t.equal(await post(machine.diskIds), 409, 'neither up nor down')
+  machine.vm.status = 'up'
+  machine.vm.config = { ...machine.vm.config, origin: 'managed_hosted_engine' }
+  t.equal(await post(machine.diskIds), 409, 'hosted engine')
+  machine.vm.config = { ...machine.vm.config, origin: 'ovirt' }
+  await client.post(`vms/${machine.vm.id}/snapshots`, { description: 'x', persist_memorystate: false })
+  t.equal(await post(machine.diskIds), 409, 'locked')
+  await clock.sleep(60_000)
+  inventory.addAccount('user@internal', 'x', [])
+  await client.signIn('user@internal', 'x')
+  t.equal(await post(machine.diskIds), 403)
+})
+
+test('§4.6 events are found by the id of the backup', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const backup = await readyBackup(client, machine)
+  await endBackup(client, machine, backup.id)
+  const events = (await client.get(`events?search=${backup.id}&max=20`)).json.event
+  const codes = events.map((event: any) => event.code)
+  for (const code of ['10790', '10799', '10805', '10794']) t.ok(codes.includes(code), code)
+  t.ok(events.every((event: any) => event.correlation_id === backup.id))
+})
+
+test('§4.6 finalize: 409 while a transfer is open, 400 when it is over, before ready it fails', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const path = `vms/${machine.vm.id}/backups`
+  const backup = await readyBackup(client, machine)
+  const transfer = await startTransfer(client, {
+    disk: { id: machine.diskIds[0] },
+    backup: { id: backup.id },
+    direction: 'download',
+    format: 'raw',
+  })
+  t.equal((await client.post(`${path}/${backup.id}/finalize`, {})).status, 409)
+  await client.post(`imagetransfers/${transfer.id}/finalize`, {})
+  await phase(client, `imagetransfers/${transfer.id}`, 'finished_success')
+  await endBackup(client, machine, backup.id)
+  t.equal((await client.post(`${path}/${backup.id}/finalize`, {})).status, 400)
+  const early = await startBackup(client, machine)
+  t.equal((await client.post(`${path}/${early.id}/finalize`, {})).status, 200)
+  await phase(client, `${path}/${early.id}`, 'failed')
+  t.match(client.simulator.state(), CLEAN)
+})
+
+test('§2.2 shared disks, LUNs and the like are dropped from a backup without a word', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const { inventory, site } = client.simulator
+  const storageDomainId = site.storageDomains[0]?.id ?? ''
+  const shared = await inventory.addDisk({ sizeBytes: MIB, storageDomainId, format: 'raw', shareable: true })
+  const lun = await inventory.addDisk({ sizeBytes: MIB, storageDomainId, storageType: 'lun' })
+  for (const disk of [shared, lun]) inventory.attach(machine.vm, disk)
+  const backup = await readyBackup(client, { vm: machine.vm, diskIds: [...machine.diskIds, shared.id, lun.id] })
+  const disks = (await client.get(`vms/${machine.vm.id}/backups/${backup.id}/disks`)).json.disk
+  t.same(
+    disks.map((disk: any) => disk.id),
+    machine.diskIds,
+  )
+})

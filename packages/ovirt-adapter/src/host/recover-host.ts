@@ -1,0 +1,56 @@
+/** What the next start does about intents that were not settled: the run that made them was killed. @module */
+import { GranaryError, isGranaryError } from '@granary/core'
+import type { AbortOptions } from '@granary/core'
+import type { Clock } from '@granary/dedup-store'
+import { awaitDetached } from './detached.ts'
+import { guestAgent } from './guest-agent.ts'
+import type { HostIntent } from './intents.ts'
+import type { Libvirt } from './libvirt.ts'
+import { endPull } from './pull-copy.ts'
+import { removeScratchFolder } from './scratch.ts'
+import { settleOverlays } from './settle-overlays.ts'
+
+/**
+ * Undoes an intent: ends a backup job that is ours, thaws the guest, commits overlays, runs the script that was due.
+ * When it resolves, nothing of the intent is left on the host.
+ *
+ * @param libvirt of the host that the intent names by its `uri`
+ * @throws GranaryError `GRANARY_REMOTE` when an overlay is not proven committed: keep the intent and ask the operator
+ */
+export const undoHostIntent = async (
+  libvirt: Libvirt,
+  intent: HostIntent,
+  { clock, signal }: AbortOptions & { readonly clock: Clock },
+): Promise<void> => {
+  switch (intent.kind) {
+    case 'host-pull':
+      await awaitDetached(intent.folder, { signal })
+      await endPull(libvirt, intent, clock)
+      await thawIfFrozen(libvirt, intent.domain, clock, { signal })
+      return await removeScratchFolder(intent.folder)
+    case 'host-overlay':
+      await awaitDetached(intent.folder, { signal })
+      return await settleOverlays(libvirt, intent)
+    case 'host-script': {
+      if ((await libvirt.state(intent.domain, { signal })) !== 'running') return
+      const { path, timeoutMs } = intent
+      await guestAgent(libvirt, intent.domain, clock).execute({ path, timeoutMs }, { signal })
+      return
+    }
+    default: {
+      const unknown: never = intent
+      throw new GranaryError('GRANARY_UNSUPPORTED', `an intent of a newer version: ${JSON.stringify(unknown)}`)
+    }
+  }
+}
+
+/** Only a begin that was killed with all its children leaves a guest frozen. A guest without an agent is not. */
+const thawIfFrozen = async (libvirt: Libvirt, domain: string, clock: Clock, options: AbortOptions): Promise<void> => {
+  const agent = guestAgent(libvirt, domain, clock)
+  try {
+    if (await agent.isFrozen(options)) await agent.thaw(options)
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (!isGranaryError(error)) throw error
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * A libvirtd of the test's own, with a real guest under QEMU's emulation. Its state lies in a mount namespace of its own:
+ * it neither sees nor disturbs a libvirtd of this machine.
+ */
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { sharedPath } from '@granary/testing'
+import { Libvirt } from '../../src/host/index.ts'
+
+export const run = promisify(execFile)
+
+const PROGRAMS = [
+  'virsh',
+  'libvirtd',
+  'qemu-system-x86_64',
+  'qemu-img',
+  'qemu-ga',
+  'busybox',
+  'cpio',
+  'mkfs.ext4',
+  'nbdcopy',
+]
+
+/** Why the suites that need a guest are left out here, if they are. */
+export const whyNoGuest = (): string | false => {
+  if (sharedPath('guest-vm', 'make-guest.sh') === undefined) return 'needs ../shared/guest-vm'
+  const missing = PROGRAMS.find(program => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0)
+  if (missing !== undefined) return `needs ${missing}`
+  return spawnSync('unshare', ['-m', 'true']).status === 0 ? false : 'needs root, for a mount namespace'
+}
+
+const DAEMON = `set -e
+for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
+mkdir -p /etc/libvirt/qemu /var/lib/libvirt/qemu /var/log/libvirt/qemu
+printf 'user = "root"\\ngroup = "root"\\ndynamic_ownership = 0\\nremember_owner = 0\\nsecurity_driver = "none"\\nnamespaces = [ ]\\ncgroup_controllers = [ ]\\nstdio_handler = "file"\\n' > /etc/libvirt/qemu.conf
+printf 'auth_unix_rw = "none"\\nunix_sock_dir = "%s"\\n' "$1" > /etc/libvirt/libvirtd.conf
+exec libvirtd -f /etc/libvirt/libvirtd.conf -p "$1/libvirtd.pid"`
+
+export const DOMAIN = '6f2f1d1e-1111-4222-8333-444455556666'
+
+export interface TestGuest {
+  readonly folder: string
+  readonly libvirt: Libvirt
+  /** The image that the guest's disk is on. */
+  readonly image: string
+  /** Makes the disk anew and starts the domain, up to its agent's first answer. */
+  start(options?: { readonly isFresh?: boolean }): Promise<void>
+  /** `kill -9` of QEMU. */
+  kill(): Promise<void>
+  /** Runs a shell command in the guest. */
+  shell(command: string): Promise<string>
+  /** How many lines the guest has written durably to its log by now. */
+  ticks(): Promise<number>
+}
+
+/** Starts libvirtd and builds the guest; everything is gone after the test. */
+export const createGuest = async (t: { teardown: (clean: () => unknown) => void }): Promise<TestGuest> => {
+  const folder = mkdtempSync(join(tmpdir(), 'granary-host-'))
+  const sockets = join(folder, 'run')
+  mkdirSync(sockets)
+  const daemon = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', DAEMON, 'libvirtd', sockets], {
+    stdio: 'ignore',
+  })
+  t.teardown(async () => {
+    await killQemu(folder)
+    daemon.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await run('bash', [sharedPath('guest-vm', 'make-guest.sh') as string, folder], { maxBuffer: 64 * 1024 * 1024 })
+  rmSync(join(folder, 'k'), { recursive: true, force: true })
+  const libvirt = new Libvirt({ uri: `qemu:///system?socket=${join(sockets, 'libvirt-sock')}` })
+  await until(async () => {
+    if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}`)
+    return await libvirt.run(['list']).then(...ANSWERED)
+  })
+  const image = join(folder, 'vda.qcow2')
+  writeFileSync(join(folder, 'domain.xml'), domainXml(folder, image))
+  await libvirt.run(['define', join(folder, 'domain.xml')])
+
+  const agent = async (execute: string, parameters: object = {}): Promise<Record<string, unknown>> => {
+    const request = JSON.stringify({ execute, arguments: parameters })
+    const answer = await libvirt.run(['qemu-agent-command', DOMAIN, '--timeout', '20', request])
+    return (JSON.parse(answer) as { return: Record<string, unknown> }).return
+  }
+  const shell = async (command: string): Promise<string> => {
+    const { pid } = await agent('guest-exec', { path: '/bin/sh', arg: ['-c', command], 'capture-output': true })
+    let status: Record<string, unknown> = {}
+    await until(async () => (status = await agent('guest-exec-status', { pid }))['exited'] === true)
+    if (status['exitcode'] !== 0) throw new Error(`in the guest: ${command} ended with ${String(status['exitcode'])}`)
+    return Buffer.from(String(status['out-data'] ?? ''), 'base64').toString('utf8')
+  }
+  return {
+    folder,
+    libvirt,
+    image,
+    shell,
+    async start({ isFresh = false } = {}) {
+      if (isFresh) await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(folder, 'root.raw'), image])
+      await libvirt.run(['start', DOMAIN])
+      await until(async () => await agent('guest-ping').then(...ANSWERED))
+    },
+    async kill() {
+      await killQemu(folder)
+      await until(async () => (await libvirt.state(DOMAIN)) === 'shut off')
+    },
+    ticks: async () => Number((await shell('wc -l < /root/ticks')).trim()),
+  }
+}
+
+/** Kills whatever QEMU was started with the folder's files. */
+const killQemu = async (folder: string): Promise<void> => {
+  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+    const command = await commandOf(pid)
+    if (command.includes('qemu-system') && command.includes(folder)) process.kill(Number(pid), 'SIGKILL')
+  }
+}
+
+const commandOf = async (pid: string): Promise<string> => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Real programs take real time: asked again until they are there. The test's own timeout is the limit. */
+const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await sleep(100)
+}
+
+const ANSWERED = [() => true, () => false] as const
+
+const domainXml = (folder: string, image: string): string => `<domain type='qemu'>
+  <name>guest</name><uuid>${DOMAIN}</uuid>
+  <memory unit='MiB'>192</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type><kernel>${folder}/vmlinuz</kernel><initrd>${folder}/initrd.img</initrd>
+    <cmdline>console=ttyS0 loglevel=4 mitigations=off tsc=reliable no_timer_check nokaslr</cmdline></os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='${image}'/>
+      <target dev='vda' bus='virtio'/><serial>0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f0001</serial></disk>
+    <controller type='virtio-serial' index='0'/>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <serial type='file'><source path='${folder}/serial.log'/><target port='0'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>`

@@ -89,3 +89,29 @@ export type { Owned, RestoreTarget, TargetProfile } from './restore/target.ts'
 export { readRestoreTarget } from './restore/target.ts'
 export type { DomainDisk, LibvirtDomainOptions } from './recover/libvirt-domain.ts'
 export { libvirtDomain } from './recover/libvirt-domain.ts'
+export type { GuestAgent, GuestCommand, GuestCommandResult } from './host/guest-agent.ts'
+export { guestAgent } from './host/guest-agent.ts'
+export type { GuestScriptOptions, GuestScripts, ScriptReport } from './host/guest-scripts.ts'
+export { betweenScripts } from './host/guest-scripts.ts'
+export type { Frozen, HostCopy, HostCopyOptions, HostDisk, HostStep } from './host/host-copy.ts'
+export type {
+  HostIntent,
+  HostJournal,
+  OverlayDisk,
+  OverlayIntent,
+  PullIntent,
+  ScriptIntent,
+  SettleIntent,
+} from './host/intents.ts'
+export { noJournal } from './host/intents.ts'
+export type { DomainJob, LibvirtOptions } from './host/libvirt.ts'
+export { Libvirt } from './host/libvirt.ts'
+export { openOverlayCopy } from './host/overlay-copy.ts'
+export { openPullCopy } from './host/pull-copy.ts'
+export { undoHostIntent } from './host/recover-host.ts'
+export type { ScratchOptions } from './host/scratch.ts'
+export type { StoppedCopyOptions, StoppedVolume } from './host/stopped-copy.ts'
+export { openStoppedCopy } from './host/stopped-copy.ts'
+export type { StoragePathOptions, VolumeIds } from './host/storage-paths.ts'
+export { findVolume } from './host/storage-paths.ts'
+export { thisHostId } from './host/this-host.ts'

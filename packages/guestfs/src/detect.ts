@@ -7,6 +7,7 @@
 import type { AbortOptions, Bytes, DiskReader } from '@granary/core'
 import type { CachedDisk } from './disk/cached-disk.ts'
 import type { FileTree } from './tree.ts'
+import type { UnlockOptions } from './unlock.ts'
 import type { OpenTreeOptions, VolumeKind, VolumeSource, WhyNot } from './volume.ts'
 import type { WarningLog } from './warnings.ts'
 
@@ -50,6 +51,13 @@ export type Found =
       open(disk: DiskReader, options: OpenTreeOptions, peers: readonly DiskReader[]): Promise<FileTree>
     })
   | (Labelled & { readonly kind: 'named'; readonly whyNot: WhyNot })
+  | (Labelled & {
+      readonly kind: 'locked'
+      /** Without a key. */
+      readonly whyNot: WhyNot
+      /** @throws GranaryError `GRANARY_WRONG_KEY`, `GRANARY_UNSUPPORTED`, `GRANARY_CORRUPT` */
+      unlock(disk: DiskReader, keys: readonly Bytes[], options: UnlockOptions): Promise<DiskReader>
+    })
   | { readonly kind: 'table'; readonly content: string; readonly partitions: readonly Partition[] }
   | (Labelled & { readonly kind: 'member'; readonly member: Member })
 

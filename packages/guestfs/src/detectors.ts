@@ -1,6 +1,6 @@
 /** The detection table: first come, first served. A new file system is one folder and one row. @module */
 import type { Detector } from './detect.ts'
-import { luks } from './containers/luks.ts'
+import { luks } from './containers/luks/luks.ts'
 import { lvm } from './containers/lvm/physical-volume.ts'
 import { md } from './containers/md/md.ts'
 import { btrfs } from './filesystems/btrfs/detect.ts'

@@ -1,14 +1,15 @@
 /** Finds the volumes on a set of disks. @module */
-import type { AbortOptions, DiskReader } from '@granary/core'
+import type { Bytes, DiskReader } from '@granary/core'
 import { assemblers } from './assemblers.ts'
 import { probeOf } from './detect.ts'
 import type { Candidate, Found, FoundMember } from './detect.ts'
 import { detectors } from './detectors.ts'
 import { CachedDisk } from './disk/cached-disk.ts'
 import { sliceDisk } from './disk/mapped-disk.ts'
-import { unsupported } from './errors.ts'
+import { notFound, unsupported } from './errors.ts'
 import { looksRandom } from './looks-random.ts'
 import { partitionTypeWhyNot } from './tables/partition-types.ts'
+import type { UnlockKey, UnlockOptions } from './unlock.ts'
 import type { Volume, VolumeSet, WhyNot } from './volume.ts'
 import { WarningLog } from './warnings.ts'
 
@@ -21,7 +22,14 @@ const MAX_VOLUMES = 10_000
 /** For looking only; an opened tree has a cache of its own. */
 const PROBE_CACHE_BYTES = 1024 * 1024
 
-interface Search extends AbortOptions {
+export interface OpenVolumesOptions extends UnlockOptions {
+  /** Keys of encrypted containers. @default none */
+  readonly unlock?: readonly UnlockKey[]
+}
+
+interface Search extends UnlockOptions {
+  readonly keys: readonly UnlockKey[]
+  readonly usedKeys: Set<UnlockKey>
   readonly warnings: WarningLog
   readonly volumes: Volume[]
   members: FoundMember[]
@@ -33,13 +41,21 @@ interface Search extends AbortOptions {
 /**
  * The volumes of the disks of one machine. The disks stay the caller's, and must stay open while the set is used.
  *
+ * @throws GranaryError `GRANARY_WRONG_KEY` when a key opens nothing in its volume, `GRANARY_UNSUPPORTED` when it can't be
+ * opened by a key, `GRANARY_NOT_FOUND` when there is no such volume
  * @throws GranaryError `GRANARY_IO` and others only for what reading the disks throws when aborted; unreadable
  * places are warnings
  */
-export const openVolumes = async (disks: readonly DiskReader[], options: AbortOptions = {}): Promise<VolumeSet> => {
-  const { signal } = options
+export const openVolumes = async (
+  disks: readonly DiskReader[],
+  options: OpenVolumesOptions = {},
+): Promise<VolumeSet> => {
+  const { signal, argon2, unlock: keys = [] } = options
   const search: Search = {
     signal,
+    argon2,
+    keys,
+    usedKeys: new Set(),
     warnings: new WarningLog(),
     volumes: [],
     members: [],
@@ -51,6 +67,7 @@ export const openVolumes = async (disks: readonly DiskReader[], options: AbortOp
     await look(search, { id, kind: 'whole', disk, source: { disks: [index], offset: 0 }, depth: 0 })
   }
   await assemble(search)
+  for (const key of keys) if (!search.usedKeys.has(key)) throw notFound(`volume ${key.volume}, which a key is for,`)
   return {
     volumes: search.volumes,
     get warnings() {
@@ -85,8 +102,45 @@ const look = async (search: Search, candidate: Candidate): Promise<void> => {
     await lookAtPartitions(search, candidate, found)
     return
   }
+  const keys = keysOf(search, candidate, found)
+  if (keys.length > 0) {
+    await lookInside(search, candidate, found, keys)
+    return
+  }
   if (found?.kind === 'member') search.members.push({ ...found.member, candidate })
   search.volumes.push(await volumeOf(search, candidate, found))
+}
+
+/** Keys that name this volume by its id or its UUID. */
+const keysOf = (search: Search, { id }: Candidate, found: Found | undefined): Bytes[] => {
+  const uuid = found === undefined || found.kind === 'table' ? undefined : found.uuid
+  const own = search.keys.filter(({ volume }) => volume === id || (uuid !== undefined && volume === uuid))
+  for (const key of own) search.usedKeys.add(key)
+  return own.map(({ key }) => key)
+}
+
+/** Unlocks a container and looks at what is in it: a file system, or members of arrays and groups. */
+const lookInside = async (
+  search: Search,
+  candidate: Candidate,
+  found: Exclude<Found, { kind: 'table' }> | undefined,
+  keys: readonly Bytes[],
+): Promise<void> => {
+  const { id, disk, source, depth } = candidate
+  if (found?.kind !== 'locked')
+    throw unsupported(`volume ${id}`, `${found?.content ?? 'what is there'} is not opened by a key`)
+  const inner = await found.unlock(disk, keys, search)
+  const innerId = `${id}-unlocked`
+  const whyNot: WhyNot = { reason: 'member', message: `unlocked: its content is ${innerId}` }
+  search.volumes.push(await volumeOf(search, candidate, { ...found, whyNot }))
+  const { offset: _, ...place } = source
+  await look(search, {
+    id: innerId,
+    kind: 'unlocked',
+    disk: inner,
+    source: { ...place, container: id },
+    depth: depth + 1,
+  })
 }
 
 const lookAtPartitions = async (
@@ -205,7 +259,7 @@ const whyNotOf = async (
   found: Exclude<Found, { kind: 'table' }> | undefined,
 ): Promise<WhyNot | undefined> => {
   if (found?.kind === 'tree') return undefined
-  if (found?.kind === 'named') return found.whyNot
+  if (found?.kind === 'named' || found?.kind === 'locked') return found.whyNot
   if (found?.kind === 'member') return { reason: 'member', message: `a part of ${found.member.of}` }
   const byType = partitionTypeWhyNot(source.partitionType)
   if (byType !== undefined) return byType

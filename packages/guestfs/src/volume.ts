@@ -4,9 +4,10 @@ import type { FileTree } from './tree.ts'
 import type { Warning } from './warnings.ts'
 
 /**
- * `whole`: a disk without a partition table. `lv`: a logical volume. `md`: a Linux software array.
+ * `whole`: a disk without a partition table. `lv`: a logical volume. `md`: a Linux software array. `unlocked`: what is
+ * inside an encrypted container.
  */
-export type VolumeKind = 'whole' | 'partition' | 'lv' | 'md'
+export type VolumeKind = 'whole' | 'partition' | 'lv' | 'md' | 'unlocked'
 
 /** Where a volume lies. */
 export interface VolumeSource {
@@ -24,6 +25,8 @@ export interface VolumeSource {
   readonly partitionUuid?: string
   /** `VG/LV`. */
   readonly lv?: string
+  /** Of an unlocked one: the id of the volume that it is inside. */
+  readonly container?: string
   /** As in `raid1`. */
   readonly md?: string
 }

@@ -8,7 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { openGuest, openVolumes, resolvePath } from '../src/index.ts'
 import { findDevice } from '../src/guest/find-device.ts'
-import { parseFstab } from '../src/guest/fstab.ts'
+import { parseCrypttab, parseFstab } from '../src/guest/fstab.ts'
 import type { FileTree, Volume } from '../src/index.ts'
 import { fileDisk } from './helpers/file-disk.ts'
 import { makeHive, textValue } from './helpers/hive.ts'
@@ -158,8 +158,11 @@ t.test('devices are found by all their names', async t => {
     volume('d1p2', 'partition', { disks: [1], partition: 2 }, { label: 'my data' }),
     volume('my-vg/a-b', 'lv', { partition: 2, lv: 'my-vg/a-b' }),
     volume('d2', 'whole', { disks: [2] }),
+    volume('locked', 'partition', { partition: 9 }, { uuid: '5afe', whyNot: { reason: 'member', message: '' } }),
+    volume('safe', 'unlocked', { container: 'locked' }),
     volume('gone', 'lv', { lv: 'vg/gone' }, { whyNot: { reason: 'missing', message: '' } }),
   ]
+  const crypttab = parseCrypttab('# name device\ncryptdata UUID=5afe none luks\n\n')
   const cases: Readonly<Record<string, readonly string[]>> = {
     'UUID=abcd-1234': ['d0p1'],
     'UUID="ABCD-1234"': ['d0p1'],
@@ -174,12 +177,13 @@ t.test('devices are found by all their names', async t => {
     '/dev/mapper/my--vg-a--b': ['my-vg/a-b'],
     '/dev/my-vg/a-b': ['my-vg/a-b'],
     '/dev/vg/gone': [],
+    '/dev/mapper/cryptdata': ['safe'],
     '/dev/sda': [],
     'UUID=': [],
   }
   for (const [device, ids] of Object.entries(cases))
     t.strictSame(
-      findDevice(volumes, device).map(({ id }) => id),
+      findDevice(volumes, device, crypttab).map(({ id }) => id),
       ids,
       device,
     )

@@ -11,6 +11,7 @@ import { parseDiskAddress } from '../disks/disk-address.ts'
 import { openReader } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import type { LazyRepository } from '../lazy-repository.ts'
+import { UNLOCK_OPTION, unlockOptions } from './unlock-option.ts'
 
 const CODE_PAGES: readonly CodePage[] = ['cp437', 'cp850', 'cp852', 'cp866', 'cp1251']
 
@@ -20,6 +21,7 @@ export const GUEST_OPTIONS: readonly OptionRow[] = [
     description: 'of short names on FAT that have no long one (default: cp437)',
     values: CODE_PAGES,
   },
+  UNLOCK_OPTION,
   ...BACKING_OPTIONS,
 ]
 
@@ -46,6 +48,7 @@ export const openGuestDisks = async (invocation: Invocation, names: readonly str
     for (const open of opened.splice(0).toReversed()) await open[Symbol.asyncDispose]()
   }
   const { signal } = invocation
+  const keys = await unlockOptions(invocation)
   codePageOf(invocation) // Wrong for one volume is wrong for all: it is no warning.
   try {
     const disks: DiskReader[] = []
@@ -60,7 +63,7 @@ export const openGuestDisks = async (invocation: Invocation, names: readonly str
       opened.push(disk)
       disks.push(disk)
     }
-    const set = await openVolumes(disks, { signal })
+    const set = await openVolumes(disks, { signal, ...keys })
     opened.push(set)
     return { set, [Symbol.asyncDispose]: close }
   } catch (error) {

@@ -28,16 +28,29 @@ const BY_FOLDER: Readonly<Record<string, string>> = {
 /** Disks in the order in which the guest most likely sees them: sda, vda, xvda, nvme0n1 is the first. */
 const DISK_NAME = /^\/dev\/(?:(?:[shv]|xv)d([a-z])(\d*)|nvme(\d+)n1(?:p(\d+))?)$/
 
-/** All volumes that a device of fstab may be: one, when all is well. */
-export const findDevice = (volumes: readonly Volume[], device: string): Volume[] => {
+/** All readable volumes that a device of fstab may be: one, when all is well. */
+export const findDevice = (
+  volumes: readonly Volume[],
+  device: string,
+  crypttab: ReadonlyMap<string, string> = new Map(),
+): Volume[] => {
+  const encrypted = crypttab.get(/^\/dev\/mapper\/(.+)$/.exec(device)?.[1] ?? '')
+  if (encrypted !== undefined) return insideOf(volumes, matching(volumes, encrypted))
+  return matching(volumes, device).filter(({ whyNot }) => whyNot === undefined)
+}
+
+/** What is unlocked of containers. */
+const insideOf = (volumes: readonly Volume[], containers: readonly Volume[]): Volume[] =>
+  volumes.filter(({ source, whyNot }) => whyNot === undefined && containers.some(({ id }) => id === source.container))
+
+const matching = (volumes: readonly Volume[], device: string): Volume[] => {
   const [, folder = '', linked = ''] = /^\/dev\/disk\/([^/]+)\/(.+)$/.exec(device) ?? []
   const tagText = BY_FOLDER[folder] === undefined ? device : `${BY_FOLDER[folder]}=${linked}`
   const [, tag = '', quoted = ''] = /^([A-Z]+)=(.*)$/.exec(tagText) ?? []
   const value = quoted.replace(/^"(.*)"$/, '$1')
-  const readable = volumes.filter(({ whyNot }) => whyNot === undefined)
   const byTag = TAGS[tag]
-  if (byTag !== undefined) return readable.filter(volume => byTag(volume, value))
-  return readable.filter(volume => isDevice(volume, device))
+  if (byTag !== undefined) return volumes.filter(volume => byTag(volume, value))
+  return volumes.filter(volume => isDevice(volume, device))
 }
 
 const isDevice = ({ kind, source }: Volume, device: string): boolean => {

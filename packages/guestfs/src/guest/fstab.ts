@@ -1,4 +1,4 @@
-/** Reads /etc/fstab. @see fstab(5) @module */
+/** Reads /etc/fstab and /etc/crypttab. @see fstab(5), crypttab(5) @module */
 
 export interface FstabRow {
   /** Such as `UUID=…`, `LABEL=…`, `/dev/mapper/vg-lv`, `/dev/sda1`. */
@@ -30,5 +30,16 @@ export const parseFstab = (text: string): FstabRow[] =>
     .map((row, index) => ({ row, index, depth: depthOf(row.point) }))
     .toSorted((a, b) => a.depth - b.depth || a.index - b.index)
     .map(({ row }) => row)
+
+/** Devices of encrypted containers by the names that they have under `/dev/mapper` once they are open. */
+export const parseCrypttab = (text: string): Map<string, string> =>
+  new Map(
+    text
+      .split('\n')
+      .map(line => line.trim())
+      .filter(line => line !== '' && !line.startsWith('#'))
+      .map(line => line.split(/[ \t]+/).map(unescaped))
+      .flatMap(([name, device]) => (name === undefined || device === undefined ? [] : [[name, device] as const])),
+  )
 
 const depthOf = (point: string): number => point.split('/').filter(name => name !== '').length

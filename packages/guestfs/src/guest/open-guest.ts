@@ -9,7 +9,7 @@ import type { FileNode, FileTree, SubvolumeInfo } from '../tree.ts'
 import type { OpenTreeOptions, Volume, VolumeSet } from '../volume.ts'
 import type { WarningLog } from '../warnings.ts'
 import { findDevice } from './find-device.ts'
-import { parseFstab } from './fstab.ts'
+import { parseCrypttab, parseFstab } from './fstab.ts'
 import type { FstabRow } from './fstab.ts'
 import { guessOs } from './guess-os.ts'
 import type { GuestOs } from './guess-os.ts'
@@ -168,11 +168,13 @@ const joinLinux = async (
   const guest = guestTree({ root, trees })
   const mounts = [mountOf('/', root)]
   const table = (await readIfThere(root.tree, root.node, '/etc/fstab', options)) ?? ''
+  const crypttab = parseCrypttab((await readIfThere(root.tree, root.node, '/etc/crypttab', options)) ?? '')
   for (const row of parseFstab(table)) {
     if (row.point === '/') continue // Where fstab was found.
     const where = `fstab, ${row.point}`
     try {
-      const place = await placeOf(row, where, volumes, open, guest.warnings, options)
+      const found = findDevice(volumes, row.device, crypttab)
+      const place = await placeOf(row, where, found, open, guest.warnings, options)
       if (place === undefined) continue
       guest.mount(await guest.tree.lookup(row.point, options), place)
       mounts.push(mountOf(row.point, place))
@@ -188,7 +190,7 @@ const joinLinux = async (
 const placeOf = async (
   { device, options: mountOptions }: FstabRow,
   where: string,
-  volumes: readonly Volume[],
+  [volume, ...others]: readonly Volume[],
   open: OpenVolume,
   warnings: WarningLog,
   options: AbortOptions,
@@ -197,7 +199,6 @@ const placeOf = async (
     warnings.add(where, 'a bind mount is not shown: look at its source')
     return undefined
   }
-  const [volume, ...others] = findDevice(volumes, device)
   if (volume === undefined) {
     warnings.add(where, `${device} is not among these volumes, or can't be read`)
     return undefined

@@ -1,0 +1,78 @@
+/**
+ * Decrypts sectors as dm-crypt does, by OpenSSL's ciphers.
+ *
+ * @see https://docs.kernel.org/admin-guide/device-mapper/dm-crypt.html
+ * @see https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMCrypt
+ * @module
+ */
+import { createCipheriv, createDecipheriv, createHash, getCipherInfo } from 'node:crypto'
+import type { Bytes } from '@granary/core'
+import { unsupported } from '../../errors.ts'
+
+const SECTOR_BYTES = 512
+const IV_BYTES = 16
+
+/** Decrypts one sector into `target`; the number counts 512 bytes. */
+export type SectorCipher = (number: number, source: Bytes, target: Bytes) => void
+
+type MakeIv = (number: number) => Bytes
+
+/**
+ * @param spec such as `aes-xts-plain64` or `aes-cbc-essiv:sha256`
+ * @throws GranaryError `GRANARY_UNSUPPORTED` when OpenSSL has no such cipher, or the mode is none of XTS and CBC
+ */
+export const sectorCipher = (spec: string, key: Bytes, where: string): SectorCipher => {
+  const [, name = '', mode = '', ivName = ''] = /^([^-]+)-([^-]+)-(.+)$/.exec(spec) ?? []
+  const openSslName = cipherName(name, mode, key)
+  if (openSslName === undefined) throw unsupported(where, `the cipher ${spec} with a key of ${key.length * 8} bits`)
+  const makeIv = ivMaker(ivName, name, key)
+  if (makeIv === undefined) throw unsupported(where, `the initialisation vector ${ivName} of ${spec}`)
+  return (number, source, target) => {
+    const cipher = createDecipheriv(openSslName, key, makeIv(number)).setAutoPadding(false)
+    target.set(cipher.update(source))
+  }
+}
+
+/** Of XTS there are two keys in one. */
+const cipherName = (name: string, mode: string, key: Bytes): string | undefined => {
+  if (mode !== 'xts' && mode !== 'cbc') return undefined
+  const bits = (mode === 'xts' ? key.length / 2 : key.length) * 8
+  const openSslName = `${name}-${bits}-${mode}`
+  const info = getCipherInfo(openSslName, { keyLength: key.length })
+  return info?.ivLength === IV_BYTES ? openSslName : undefined
+}
+
+const ivMaker = (ivName: string, cipher: string, key: Bytes): MakeIv | undefined => {
+  if (ivName === 'plain64') return littleEndian
+  if (ivName === 'plain') return number => littleEndian(number % 2 ** 32)
+  const [, hash] = /^essiv:(.+)$/.exec(ivName) ?? []
+  if (hash === undefined || !/^sha(1|224|256|384|512)$/.test(hash)) return undefined
+  const salt = createHash(hash).update(key).digest()
+  const openSslName = `${cipher}-${salt.length * 8}-ecb`
+  if (getCipherInfo(openSslName) === undefined) return undefined
+  return number => {
+    const encrypt = createCipheriv(openSslName, salt, null).setAutoPadding(false)
+    return Uint8Array.from(encrypt.update(littleEndian(number)))
+  }
+}
+
+const littleEndian: MakeIv = number => {
+  const iv = new Uint8Array(IV_BYTES)
+  new DataView(iv.buffer).setBigUint64(0, BigInt(number), true)
+  return iv
+}
+
+/** Decrypts whole sectors, the first of which has a number. */
+export const decryptSectors = (
+  cipher: SectorCipher,
+  { firstSector, sectorBytes }: { readonly firstSector: number; readonly sectorBytes: number },
+  source: Bytes,
+  target: Bytes,
+): void => {
+  for (let at = 0; at < source.length; at += sectorBytes)
+    cipher(
+      firstSector + at / SECTOR_BYTES,
+      source.subarray(at, at + sectorBytes),
+      target.subarray(at, at + sectorBytes),
+    )
+}

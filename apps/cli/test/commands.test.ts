@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseJsonLines, seededBytes } from '@granary/testing'
 import t from 'tap'
@@ -201,6 +201,25 @@ t.test('check reads what it is told to, and says so', async t => {
   t.equal((await check(['--read-data=100%']))['readBytes'], all['readBytes'])
   for (const share of ['0', '101', 'x'])
     t.equal((await granary(['check', `--read-data=${share}`], { env })).code, 2, share)
+})
+
+t.test('check --repair-index makes a damaged index anew', async t => {
+  const { folder, repo, env } = await createRepository(t)
+  makeDisk(join(folder, 'vm.raw'), 5)
+  await granary(['backup', join(folder, 'vm.raw')], { env })
+  const [segment] = readdirSync(join(repo, 'index')) as [string]
+  const path = join(repo, 'index', segment)
+  chmodSync(path, 0o600)
+  truncateSync(path, 500)
+  t.match(await granary(['check'], { env }), { code: 30, stderr: /index/ })
+  t.match(await granary(['gc'], { env }), { code: 30 })
+  const { code, text } = await granary(['check', '--repair-index', '--json'], { env })
+  t.equal(code, 0)
+  const lines = parseJsonLines(text)
+  t.match(lines[0], { type: 'indexRepaired', v: 1, indexedPacks: 2, unreadablePacks: [] })
+  t.match(lines.at(-1), { type: 'check', damages: 0, unindexedPacks: 0 })
+  t.match(await granary(['check', '--repair-index'], { env }), { code: 0, text: /0 damaged segments made anew/ })
+  t.equal((await granary(['gc'], { env })).code, 0)
 })
 
 t.test(

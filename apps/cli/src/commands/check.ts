@@ -1,7 +1,7 @@
 import { GranaryError, formatBytes } from '@granary/core'
-import { check as checkRepository } from '@granary/dedup-store'
-import type { CheckReport } from '@granary/dedup-store'
-import { textOption } from '../command.ts'
+import { check as checkRepository, rebuildIndex } from '@granary/dedup-store'
+import type { CheckReport, RebuildReport } from '@granary/dedup-store'
+import { isGiven, textOption } from '../command.ts'
 import type { Command, OptionValues } from '../command.ts'
 import { checkImage } from './check-image.ts'
 import { openRepositoryOf } from '../open-repository.ts'
@@ -18,9 +18,18 @@ export const check: Command = {
       flags: '--read-data [PERCENT]',
       description: 'read and verify the data, of all packs or of this share, chosen at random',
     },
+    {
+      flags: '--repair-index',
+      description: 'first make damaged or lost parts of the index anew, from what packs say of themselves',
+    },
     { flags: '--repair <FILE>', description: 'write a qcow2 image without leaks into this new file', values: 'file' },
   ],
-  examples: ['granary check /backup/repo', 'granary check /backup/repo --read-data=5', 'granary check qcow2:web.qcow2'],
+  examples: [
+    'granary check /backup/repo',
+    'granary check /backup/repo --read-data=5',
+    'granary check /backup/repo --repair-index',
+    'granary check qcow2:web.qcow2',
+  ],
   async run(invocation) {
     const { terminal, signal } = invocation
     const readData = parseShare(invocation.options)
@@ -29,6 +38,7 @@ export const check: Command = {
     if (textOption(invocation, 'repair') !== undefined)
       throw new GranaryError('GRANARY_INVALID_ARGUMENT', '--repair is for qcow2:FILE')
     await using repository = await openRepositoryOf(invocation, invocation.arguments[0] as string | undefined)
+    if (isGiven(invocation, 'repairIndex')) sayRebuilt(terminal, await rebuildIndex(repository, { signal }))
     const progress = startProgress(terminal)
     const report = await checkRepository(repository, {
       readData,
@@ -42,7 +52,7 @@ export const check: Command = {
       `${report.damages.length} damaged, ${touchedSnapshots(report)} snapshots touched`,
       {
         detail: { damages: report.damages.length, touched: report.touched.length },
-        hint: 'all other snapshots and ranges can be restored; move damaged packs out of the repository, and the next backup stores again what it can of them: docs/operations.md',
+        hint: 'all other snapshots and ranges can be restored; --repair-index mends the index; move damaged packs out of the repository, and the next backup stores again what it can of them: docs/operations.md',
       },
     )
   },
@@ -64,6 +74,13 @@ const say = (terminal: Terminal, report: CheckReport): void => {
   terminal.say(
     `${snapshots} snapshots, ${packs} packs, ${formatBytes(readBytes)} read: ${report.damages.length === 0 ? 'no damage found' : `${report.damages.length} damaged`}`,
   )
+}
+
+const sayRebuilt = (terminal: Terminal, report: RebuildReport): void => {
+  const { damagedSegments, indexedPacks, unreadablePacks } = report
+  terminal.emit({ type: 'indexRepaired', v: 1, damagedSegments, indexedPacks, unreadablePacks })
+  terminal.say(`index: ${damagedSegments.length} damaged segments made anew, ${indexedPacks} packs named again`)
+  for (const pack of unreadablePacks) terminal.warn(`${pack} does not say what is in it: its content is not found`)
 }
 
 const parseShare = ({ readData }: OptionValues): number => {

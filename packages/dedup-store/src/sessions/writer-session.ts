@@ -184,8 +184,12 @@ export class WriterSession implements AsyncDisposable {
   ): Promise<void> {
     this.#publisher.add({ ...name, uid, type, ids })
     await this.#heartbeat.beat()
-    if (!this.#publisher.isDue()) return
-    for (const { type: of, id } of await this.#publisher.publish(options)) this.#claimed[of].delete(keyOfId(id))
+    if (this.#publisher.isDue()) await this.publish(options)
+  }
+
+  /** Publishes an index segment of the packs that are in none yet. */
+  async publish(options: AbortOptions = {}): Promise<void> {
+    for (const { type, id } of await this.#publisher.publish(options)) this.#claimed[type].delete(keyOfId(id))
   }
 
   /** Publishes what is left and commits. @returns the hash of the sealed manifest, and who signed it */

@@ -137,3 +137,36 @@ export const backUpDisk = async (
   await finish(client, transfer.id)
   return { bytes, ...(dirty !== undefined && { dirty: dirty.filter(extent => extent.dirty) }) }
 }
+
+export const KIB64 = 65_536
+
+/** A floating disk, made through the API. */
+export const addDisk = async (client: Client, body: object = {}, domain = 0): Promise<string> => {
+  const { site } = client.simulator
+  const { json, status } = await client.post('disks', {
+    alias: 'restored',
+    provisioned_size: 4 * MIB,
+    format: 'cow',
+    sparse: true,
+    storage_domains: { storage_domain: [{ id: site.storageDomains[domain]?.id }] },
+    ...body,
+  })
+  if (status !== 202) throw new Error(JSON.stringify(json))
+  await client.until(`disks/${json.id}`, reply => reply.json.status === 'ok')
+  return json.id
+}
+
+export const upload = async (client: Client, diskId: string, more: object = {}): Promise<any> =>
+  await startTransfer(client, { disk: { id: diskId }, direction: 'upload', format: 'raw', ...more })
+
+export const put = async (client: Client, url: string, offset: number, body: Uint8Array): Promise<number> => {
+  const range = `bytes ${offset}-${offset + body.length - 1}/*`
+  return (await image(client, 'PUT', `${url}?flush=n`, { headers: { 'content-range': range }, body })).status
+}
+
+export const patch = async (client: Client, url: string, op: object): Promise<number> =>
+  (await image(client, 'PATCH', url, { headers: { 'content-type': 'application/json' }, body: JSON.stringify(op) }))
+    .status
+
+/** What `state()` has when nothing is under way. */
+export const NOTHING_LEFT = { lockedDisks: [], illegalDisks: [], openTransfers: [], openBackups: [] }

@@ -21,7 +21,19 @@ export const snapshotObject = (snapshot: Snapshot): object => ({
     storedBytes: disk.stats.storedBytes,
   })),
   warnings: snapshot.warnings,
+  // Only what is signed by the key it names is ever read: whether that key counts is another question.
+  signed: true,
+  verified: snapshot.signedBy.isVerified,
+  signedBy: snapshot.signedBy.kind,
+  ...(snapshot.signedBy.name === undefined ? {} : { signerName: snapshot.signedBy.name }),
 })
+
+/** Who signed it, in a word or two. */
+export const signerOf = ({ signedBy: { kind, name, isVerified } }: Snapshot): string => {
+  if (kind === 'unknown') return 'NOT VERIFIED'
+  const who = kind === 'holder' && name === undefined ? 'key holder' : `${kind} ${name ?? ''}`
+  return isVerified ? who : `REVOKED ${who}`
+}
 
 export const shortId = (id: string): string => id.slice(0, 8)
 

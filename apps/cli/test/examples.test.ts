@@ -54,3 +54,18 @@ t.test('streams', async t => {
   t.ok((await readFile(join(folder, 'restored'))).equals(bytes), 'the stream came back')
   t.notOk((await readFile(join(folder, 'sealed'))).includes(bytes.subarray(0, 64)), 'and could not be read meanwhile')
 })
+
+t.test('write-only-client', async t => {
+  const folder = t.testdir()
+  const { path, bytes } = await makeDisk(folder)
+  const text = await run('write-only-client.mjs', path, join(folder, 'restored.raw'))
+  t.match(text, /^the client: GRANARY_WRONG_KEY\n\d packs passed, 1 signature verified, 0 problems\nrestored 41943040 bytes\n$/)
+  t.ok((await readFile(join(folder, 'restored.raw'))).equals(bytes))
+})
+
+t.test('sealed-file', async t => {
+  const folder = t.testdir()
+  const { path } = await makeDisk(folder)
+  const text = await run('sealed-file.mjs', path, join(folder, 'sealed'))
+  t.equal(text, '41943040 bytes, 100 reads, all equal to the source\n')
+})

@@ -57,6 +57,8 @@ export type { CompressOptions, UncompressOptions } from './streams/compress.ts'
 export { compress, compressTransform, uncompress, uncompressTransform } from './streams/compress.ts'
 export type { OpenOptions, SealOptions } from './streams/seal.ts'
 export { open, openTransform, seal, sealTransform } from './streams/seal.ts'
+export type { SealedDiskOptions } from './streams/sealed-disk.ts'
+export { openSealedDisk } from './streams/sealed-disk.ts'
 export type { CipherFigures, MeasureOptions } from './measure/measure.ts'
 export { measureCiphers, measureSuite } from './measure/measure.ts'
 // Block ciphers and their modes.

@@ -69,10 +69,24 @@ const say = (terminal: Terminal, report: CheckReport): void => {
     terminal.emit({ type: 'touched', v: 1, ...range })
     terminal.say(`touches  ${shortId(range.snapshot)}/${range.disk}  ${range.offset}+${range.length}`)
   }
-  const { snapshots, packs, unindexedPacks, readBytes } = report
-  terminal.emit({ type: 'check', v: 1, snapshots, packs, unindexedPacks, readBytes, damages: report.damages.length })
+  const { snapshots, packs, unindexedPacks, passedPacks, unverifiedPacks, readBytes } = report
+  const damages = report.damages.length
+  terminal.emit({
+    type: 'check',
+    v: 1,
+    snapshots,
+    packs,
+    unindexedPacks,
+    passedPacks,
+    unverifiedPacks,
+    readBytes,
+    damages,
+  })
+  if (passedPacks > 0) terminal.say(`${passedPacks} packs of write-only clients passed: others rely on them from now on`)
+  if (unverifiedPacks > 0)
+    terminal.say(`${unverifiedPacks} packs of write-only clients serve nobody else yet: check --read-data reads them`)
   terminal.say(
-    `${snapshots} snapshots, ${packs} packs, ${formatBytes(readBytes)} read: ${report.damages.length === 0 ? 'no damage found' : `${report.damages.length} damaged`}`,
+    `${snapshots} snapshots, ${packs} packs, ${formatBytes(readBytes)} read: ${damages === 0 ? 'no damage found' : `${damages} damaged`}`,
   )
 }
 

@@ -29,10 +29,12 @@ import { rebase } from './rebase.ts'
 import { resize } from './resize.ts'
 import { restore } from './restore.ts'
 import { settings } from './settings.ts'
+import { open, seal } from './seal.ts'
 import { serve } from './serve.ts'
 import { show } from './show.ts'
 import { snapshots } from './snapshots.ts'
 import { suites } from './suites.ts'
+import { verify } from './verify.ts'
 import { volumes } from './volumes.ts'
 
 export const commands: readonly Command[] = [
@@ -45,6 +47,7 @@ export const commands: readonly Command[] = [
   forget,
   gc,
   check,
+  verify,
   copy,
   serve,
   volumes,
@@ -66,6 +69,8 @@ export const commands: readonly Command[] = [
   ovirtClean,
   ...keyCommands,
   ...clientCommands,
+  seal,
+  open,
   settings,
   suites,
   bench,

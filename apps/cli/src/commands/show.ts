@@ -3,7 +3,7 @@ import { readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { Command } from '../command.ts'
 import { textArgument } from '../command.ts'
 import { openRepositoryOf } from '../open-repository.ts'
-import { formatTime, snapshotObject } from '../snapshot-output.ts'
+import { formatTime, signerOf, snapshotObject } from '../snapshot-output.ts'
 import { formatTable } from '../terminal/table.ts'
 
 export const show: Command = {
@@ -28,7 +28,7 @@ export const show: Command = {
     terminal.say(`time         ${formatTime(snapshot.timeMs)} UTC, on ${snapshot.host}`)
     terminal.say(`kind         ${snapshot.backupKind}${snapshot.parent === null ? '' : `, parent ${snapshot.parent}`}`)
     terminal.say(`stored with  ${snapshot.suite}, ${snapshot.compression}`)
-    terminal.say(`signed by    ${snapshot.signer}`)
+    terminal.say(`signed by    ${signerOf(snapshot)}, ${snapshot.signer}`)
     for (const [key, value] of Object.entries(snapshot.labels)) terminal.say(`label        ${key}=${value}`)
     for (const warning of snapshot.warnings) terminal.say(`warning      ${warning}`)
     const rows = snapshot.disks.map(disk => [

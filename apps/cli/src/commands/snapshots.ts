@@ -3,7 +3,7 @@ import { listSnapshots } from '@granary/dedup-store'
 import type { Command } from '../command.ts'
 import { textOption } from '../command.ts'
 import { openRepositoryOf } from '../open-repository.ts'
-import { formatTime, shortId, snapshotObject, sumOf } from '../snapshot-output.ts'
+import { formatTime, shortId, signerOf, snapshotObject, sumOf } from '../snapshot-output.ts'
 import { formatTable } from '../terminal/table.ts'
 
 export const snapshots: Command = {
@@ -29,9 +29,12 @@ export const snapshots: Command = {
       snapshot.disks.map(disk => disk.name).join(', '),
       formatBytes(snapshot.disks.reduce((sum, disk) => sum + disk.sizeBytes, 0)),
       formatBytes(sumOf(snapshot, 'storedBytes')),
+      signerOf(snapshot),
     ])
-    terminal.say(formatTable(['ID', 'TIME (UTC)', 'NAME', 'KIND', 'DISKS', 'SIZE', 'ADDED'], rows, [5, 6]))
+    terminal.say(formatTable(['ID', 'TIME (UTC)', 'NAME', 'KIND', 'DISKS', 'SIZE', 'ADDED', 'SIGNED BY'], rows, [5, 6]))
     terminal.say(`${shown.length} ${shown.length === 1 ? 'snapshot' : 'snapshots'}`)
+    const unverified = shown.filter(({ signedBy }) => !signedBy.isVerified).length
+    if (unverified > 0) terminal.warn(`${unverified} signed by a key that does not count: granary verify shows which`)
     return terminal.warnings > 0 ? 3 : 0
   },
 }

@@ -7,7 +7,7 @@ import type { RawFileWriter } from '@granary/core'
 import { fileIdentity } from './file-identity.ts'
 
 /** A name that says what it is: an interrupted restore never looks like a finished one, and the next one finds what a killed one left. */
-const PARTIAL = '.granary-partial'
+export const PARTIAL = '.granary-partial'
 
 export interface PartialFile extends AsyncDisposable {
   /** Where it is until then. */
@@ -73,7 +73,7 @@ const removeLeftover = async (partial: string): Promise<void> => {
 }
 
 /** Never over a file that came to be meanwhile, where the file system has hard links. */
-const giveName = async (partial: string, path: string): Promise<void> => {
+export const giveName = async (partial: string, path: string): Promise<void> => {
   try {
     await link(partial, path)
     await unlink(partial)

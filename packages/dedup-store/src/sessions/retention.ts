@@ -33,7 +33,7 @@ const DAY_MS = 86_400_000
 const weekOf = (timeMs: number): number => Math.floor((timeMs / DAY_MS + 3) / 7)
 
 /**
- * Applies a policy to each series apart.
+ * Applies a policy to each series apart, and in it to what key holders and each write-only client made.
  *
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a count is no whole number, or all are zero or missing
  */
@@ -67,11 +67,14 @@ export const planRetention = (snapshots: readonly Snapshot[], policy: RetentionP
   }
 }
 
+/** Who can only write may not push out what others made by storing under their name: each signer's part of a series stands alone. */
 const groupByName = (snapshots: readonly Snapshot[]): Map<string, Snapshot[]> => {
   const series = new Map<string, Snapshot[]>()
   for (const snapshot of snapshots) {
-    const known = series.get(snapshot.name)
-    if (known === undefined) series.set(snapshot.name, [snapshot])
+    const { kind, isVerified } = snapshot.signedBy
+    const group = JSON.stringify([snapshot.name, isVerified, kind === 'client' ? snapshot.signer : kind])
+    const known = series.get(group)
+    if (known === undefined) series.set(group, [snapshot])
     else known.push(snapshot)
   }
   return series

@@ -27,8 +27,8 @@ export interface ZeroPiece {
 /** What stages take: pieces of a chunker, or plain bytes of any split. Not both in one stream. */
 export type StageInput = Piece | Bytes
 
-/** Length that plain bytes are regrouped to, bytes. */
-const REGROUPED_BYTES = 128 * 1024
+/** Length that plain bytes are regrouped to, bytes: all groups of a stream but the last. */
+export const REGROUPED_BYTES = 128 * 1024
 
 /** Longest piece, bytes: the longest chunk is 4 MiB. */
 export const MAX_PIECE_BYTES = 64 * 1024 * 1024

@@ -10,12 +10,9 @@ import type { Transform } from 'node:stream'
 import { GranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { checkLength } from '../check-length.ts'
-import { constantTimeEqual } from '../constant-time-equal.ts'
-import { deriveKey } from '../hash/blake3.ts'
-import { SALT_BYTES, deriveObjectKeys } from '../keys/object-keys.ts'
-import type { ObjectKeys } from '../keys/object-keys.ts'
+import { SALT_BYTES } from '../keys/object-keys.ts'
 import type { Sealer, Suite } from '../suites/suite.ts'
-import { DEFAULT_SUITE, suiteById, suiteByName } from '../suites/table.ts'
+import { DEFAULT_SUITE, suiteByName } from '../suites/table.ts'
 import { ByteQueue } from './byte-queue.ts'
 import { PieceReader } from './piece.ts'
 import type { Piece, StageInput } from './piece.ts'
@@ -23,18 +20,15 @@ import { runAsStage, runAsTransform } from './stage.ts'
 import type { Machine, Stage } from './stage.ts'
 import {
   HEADER_BYTES,
-  MAX_RECORD_BYTES,
   PREFIX_BYTES,
-  RECORD_HEADER_BYTES,
   corruptStream,
   decodeRecord,
-  decodeStreamHeader,
   encodeRecord,
   encodeStreamHeader,
 } from './stream-format.ts'
 import type { StreamRecord } from './stream-format.ts'
-
-const CONTEXT = 'granary 2026 v1 stream'
+import { associatedOf, openStream, readPrefix, streamKeys } from './stream-keys.ts'
+import type { OpenedStream } from './stream-keys.ts'
 
 export interface SealOptions extends AbortOptions {
   /** 32 bytes. */
@@ -82,17 +76,6 @@ export const open = (options: OpenOptions): Stage<Bytes, Piece> => {
 export const openTransform = (options: OpenOptions): Transform => {
   checkLength('key', options.key, 32)
   return runAsTransform(new OpenMachine(options.key), options)
-}
-
-const streamKeys = (key: Bytes, salt: Bytes, suite: Suite): ObjectKeys =>
-  deriveObjectKeys(deriveKey(CONTEXT, key), salt, suite.keyBytes)
-
-/** What a record is bound to besides its ordinal: the stream's header, and the record's length. */
-const associatedOf = (header: Bytes, sealedBytes: number): Bytes => {
-  const associated = new Uint8Array(HEADER_BYTES + PREFIX_BYTES)
-  associated.set(header)
-  new DataView(associated.buffer).setUint32(HEADER_BYTES, sealedBytes)
-  return associated
 }
 
 /** Checks the options now; each call of what it gives begins a stream of its own, with a salt of its own. */
@@ -148,7 +131,7 @@ class SealMachine implements Machine<StageInput, Bytes> {
 class OpenMachine implements Machine<Bytes, Piece> {
   readonly #key: Bytes
   readonly #queue = new ByteQueue()
-  #stream: { readonly header: Bytes; readonly suite: Suite; readonly sealer: Sealer } | undefined
+  #stream: OpenedStream | undefined
   /** Length of the record that is being collected, once its prefix was read. */
   #sealedBytes: number | undefined
   #ordinal = 0
@@ -206,23 +189,6 @@ class OpenMachine implements Machine<Bytes, Piece> {
     this.#isEnded = true
     if (this.#queue.length > 0) throw corruptStream('bytes after its end')
   }
-}
-
-const openStream = (key: Bytes, header: Bytes): { header: Bytes; suite: Suite; sealer: Sealer } => {
-  const { suiteId, salt, commitment } = decodeStreamHeader(header)
-  const suite = suiteById(suiteId)
-  const keys = streamKeys(key, salt, suite)
-  if (!constantTimeEqual(keys.commitment, commitment)) {
-    throw new GranaryError('GRANARY_WRONG_KEY', 'the key given is not the one this stream was sealed with')
-  }
-  return { header, suite, sealer: suite.open(keys) }
-}
-
-const readPrefix = (prefix: Bytes, { tagBytes }: Suite): number => {
-  const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(0)
-  const isPossible = length >= RECORD_HEADER_BYTES + tagBytes && length <= MAX_RECORD_BYTES + tagBytes
-  if (!isPossible) throw corruptStream(`a record of ${length} bytes`)
-  return length
 }
 
 const outOfOrder = (offset: number, expected: number): GranaryError =>

@@ -59,7 +59,10 @@ t.test('write-only-client', async t => {
   const folder = t.testdir()
   const { path, bytes } = await makeDisk(folder)
   const text = await run('write-only-client.mjs', path, join(folder, 'restored.raw'))
-  t.match(text, /^the client: GRANARY_WRONG_KEY\n\d packs passed, 1 signature verified, 0 problems\nrestored 41943040 bytes\n$/)
+  t.match(
+    text,
+    /^the client: GRANARY_WRONG_KEY\n\d packs passed, 1 signature verified, 0 problems\nrestored 41943040 bytes\n$/,
+  )
   t.ok((await readFile(join(folder, 'restored.raw'))).equals(bytes))
 })
 

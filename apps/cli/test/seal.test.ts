@@ -14,7 +14,15 @@ t.test('seal and open a file, whole and a part of it', async t => {
   const sealed = await granary(['seal', plain, '--json'], { env })
   t.equal(sealed.code, 0, sealed.stderr)
   t.match(parseJsonLines(sealed.text), [
-    { type: 'sealed', v: 1, source: plain, target: `${plain}.sealed`, suite: 'aes-256-gcm', sizeBytes: 700_001, sealedBytes: 700_001 + 76 + 7 * 38 },
+    {
+      type: 'sealed',
+      v: 1,
+      source: plain,
+      target: `${plain}.sealed`,
+      suite: 'aes-256-gcm',
+      sizeBytes: 700_001,
+      sealedBytes: 700_001 + 76 + 7 * 38,
+    },
   ])
   t.equal((await granary(['seal', plain], { env })).code, 11, 'never over a file')
   t.equal((await granary(['open', `${plain}.sealed`], { env })).code, 11)

@@ -6,7 +6,12 @@ import { createRepository, granary } from './in-process.ts'
 
 /** Where the commit of a snapshot is. */
 const commitOf = (repo: string, id: string): string =>
-  join(repo, readdirSync(repo, { recursive: true, encoding: 'utf8' }).find(path => path.startsWith('commit/') && path.endsWith(id)) as string)
+  join(
+    repo,
+    readdirSync(repo, { recursive: true, encoding: 'utf8' }).find(
+      path => path.startsWith('commit/') && path.endsWith(id),
+    ) as string,
+  )
 
 t.test('verify remembers heads, and misses a tail that was rolled back', async t => {
   const { folder, repo, env } = await createRepository(t)
@@ -40,7 +45,10 @@ t.test('verify remembers heads, and misses a tail that was rolled back', async t
   const before = readFileSync(state, 'utf8')
   const missed = await granary(['verify', '--state', state, '--json'], { env })
   t.equal(missed.code, 31)
-  t.match(parseJsonLines(missed.text).find(({ type }) => type === 'problem'), { kind: 'head', snapshot: ids[2] })
+  t.match(
+    parseJsonLines(missed.text).find(({ type }) => type === 'problem'),
+    { kind: 'head', snapshot: ids[2] },
+  )
   t.match(parseJsonLines(missed.stderr), [{ type: 'error', code: 'GRANARY_AUTHENTICATION', detail: { problems: 1 } }])
   t.equal(readFileSync(state, 'utf8'), before, 'what was seen is not forgotten')
   const text = await granary(['verify', '--expect-head', hash], { env })
@@ -75,14 +83,26 @@ t.test('a write-only client on the command line: backs up twice, reads nothing, 
   for (const newBytes of [300_000, 0]) {
     const { code, text, stderr } = await granary(['backup', disk, '--json'], { env: client })
     t.equal(code, 0, stderr)
-    t.match(parseJsonLines(text).at(-1), { signedBy: 'client', signerName: 'web', signed: true, verified: true, disks: [{ newBytes }] })
+    t.match(parseJsonLines(text).at(-1), {
+      signedBy: 'client',
+      signerName: 'web',
+      signed: true,
+      verified: true,
+      disks: [{ newBytes }],
+    })
   }
   t.match((await granary(['snapshots'], { env: client })).text, /client web\n.*client web\n2 snapshots/s)
   const out = join(folder, 'out.raw')
   const refused = await granary(['restore', 'latest', `raw:${out}`], { env: client })
   t.equal(refused.code, 13)
   t.match(refused.stderr, /can only write/)
-  for (const words of [['gc'], ['check'], ['forget', 'latest'], ['settings', '--compression', 'lz4'], ['key', 'list', '--key-file', file]])
+  for (const words of [
+    ['gc'],
+    ['check'],
+    ['forget', 'latest'],
+    ['settings', '--compression', 'lz4'],
+    ['key', 'list', '--key-file', file],
+  ])
     t.not((await granary(words, { env: client })).code, 0, words.join(' '))
   t.equal((await granary(['restore', 'latest', `raw:${out}`], { env })).code, 0)
   t.ok(readFileSync(out).equals(readFileSync(disk)))
@@ -93,7 +113,10 @@ t.test('a write-only client on the command line: backs up twice, reads nothing, 
   t.equal((await granary(['client', 'revoke', 'web'], { env })).code, 0)
   t.match(
     parseJsonLines((await granary(['client', 'list', '--json'], { env })).text),
-    [{ name: 'mail', revoked: true }, { name: 'web', revoked: true }].toSorted((a, b) => (a.name < b.name ? 1 : -1)),
+    [
+      { name: 'mail', revoked: true },
+      { name: 'web', revoked: true },
+    ].toSorted((a, b) => (a.name < b.name ? 1 : -1)),
   )
   writeFileSync(disk, seededBytes(300_000, 2))
   t.equal((await granary(['backup', disk], { env: client })).code, 0, 'the storage still takes it')

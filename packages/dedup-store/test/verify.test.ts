@@ -78,9 +78,14 @@ t.test('marks that no key holder signed are removals; so are damaged ones', asyn
   const mark = { sid: first, hash: chain[0]?.hash, timeMs: 0, host: 'x' }
   await backend.put(`forget/${first}`, await sealSigned(client.context.keys, 'forget', `forget/${first}`, mark))
   await backend.put(`forget/${second}`, new Uint8Array(7))
-  const body = await sealSigned(repository.context.keys, 'forget', `forget/${third}`, { sid: third, hash: '00', timeMs: 0 })
+  const body = await sealSigned(repository.context.keys, 'forget', `forget/${third}`, {
+    sid: third,
+    hash: '00',
+    timeMs: 0,
+  })
   await backend.put(`forget/${third}`, body)
-  t.strictSame((await kindsOf(repository)).toSorted(), [['changed', third], ['forget', first], ['forget', second]].toSorted())
+  const found = (await kindsOf(repository)).map(String)
+  t.strictSame(new Set(found), new Set([`changed,${third}`, `forget,${first}`, `forget,${second}`]))
 })
 
 t.test('forks are shown and are no problem; another snapshot in the place of one is', async t => {
@@ -98,10 +103,21 @@ t.test('forks are shown and are no problem; another snapshot in the place of one
 
   const { hash, id, signer, signedBy, ...manifest } = first
   t.ok(hash.length + id.length + signer.length === 160 && signedBy.isVerified)
-  await backend.put(`commit/${id}`, await sealSigned(repository.context.keys, 'manifest', `commit/${id}`, { ...manifest, labels: { a: 'b' } }))
-  t.strictSame(await kindsOf(repository), [['changed', id], ['changed', id]], 'both that follow it say so')
+  await backend.put(
+    `commit/${id}`,
+    await sealSigned(repository.context.keys, 'manifest', `commit/${id}`, { ...manifest, labels: { a: 'b' } }),
+  )
+  t.strictSame(
+    await kindsOf(repository),
+    [
+      ['changed', id],
+      ['changed', id],
+    ],
+    'both that follow it say so',
+  )
   await backend.put(`commit/${id}`, new Uint8Array(100))
-  t.match((await kindsOf(repository)).toSorted(), [['damaged', id], ['removed', id], ['removed', id]])
+  const found = (await kindsOf(repository)).map(String).toSorted((a, b) => (a < b ? -1 : 1))
+  t.strictSame(found, [`damaged,${id}`, `removed,${id}`, `removed,${id}`])
 })
 
 t.test('snapshots by nobody who counts: shown, never the latest, and pushing nobody out', async t => {

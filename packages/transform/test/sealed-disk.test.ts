@@ -13,7 +13,8 @@ const collect = async (source: AsyncIterable<Bytes>): Promise<Bytes> => {
   return new Uint8Array(Buffer.concat(pieces))
 }
 
-const sealed = async (plain: Bytes, suite = 'aes-256-gcm'): Promise<Bytes> => await collect(seal({ key, suite })([plain]))
+const sealed = async (plain: Bytes, suite = 'aes-256-gcm'): Promise<Bytes> =>
+  await collect(seal({ key, suite })([plain]))
 
 const codeOf = async (work: () => Promise<unknown>): Promise<string> => {
   try {
@@ -25,10 +26,14 @@ const codeOf = async (work: () => Promise<unknown>): Promise<string> => {
 }
 
 for (const length of [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 5 * SEGMENT + 77])
-  diskReaderContract(`a sealed stream of ${length} bytes`, async () => {
-    const content = seededBytes(length, length)
-    return { disk: await openSealedDisk(memoryDisk(await sealed(content)), { key }), content }
-  }, { reads: 60 })
+  diskReaderContract(
+    `a sealed stream of ${length} bytes`,
+    async () => {
+      const content = seededBytes(length, length)
+      return { disk: await openSealedDisk(memoryDisk(await sealed(content)), { key }), content }
+    },
+    { reads: 60 },
+  )
 
 t.test('every suite: any place reads without what lies before', async t => {
   const content = seededBytes(3 * SEGMENT + 5, 2)
@@ -55,7 +60,10 @@ t.test('a stream that is cut off anywhere is refused before anything is read', a
   for (const length of lengths)
     codes.add(await codeOf(async () => await openSealedDisk(memoryDisk(bytes.slice(0, length)), { key })))
   t.strictSame([...codes].toSorted(), ['GRANARY_AUTHENTICATION', 'GRANARY_CORRUPT'])
-  t.equal(await codeOf(async () => await openSealedDisk(memoryDisk(new Uint8Array([...bytes, 0])), { key })), 'GRANARY_AUTHENTICATION')
+  t.equal(
+    await codeOf(async () => await openSealedDisk(memoryDisk(new Uint8Array([...bytes, 0])), { key })),
+    'GRANARY_AUTHENTICATION',
+  )
 })
 
 t.test('segments that were moved, repeated or taken from another stream are refused where they are read', async t => {
@@ -96,7 +104,8 @@ t.test('every flipped bit of the header and the end, and some of the rest', asyn
       await using disk = await openSealedDisk(memoryDisk(flipped), { key })
       await disk.read(0, new Uint8Array(disk.sizeBytes))
     })
-    if (!['GRANARY_AUTHENTICATION', 'GRANARY_CORRUPT', 'GRANARY_UNSUPPORTED', 'GRANARY_WRONG_KEY'].includes(code)) missed++
+    if (!['GRANARY_AUTHENTICATION', 'GRANARY_CORRUPT', 'GRANARY_UNSUPPORTED', 'GRANARY_WRONG_KEY'].includes(code))
+      missed++
   }
   t.equal(missed, 0, `of ${bits.length}`)
 })

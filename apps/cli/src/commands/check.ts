@@ -82,7 +82,8 @@ const say = (terminal: Terminal, report: CheckReport): void => {
     readBytes,
     damages,
   })
-  if (passedPacks > 0) terminal.say(`${passedPacks} packs of write-only clients passed: others rely on them from now on`)
+  if (passedPacks > 0)
+    terminal.say(`${passedPacks} packs of write-only clients passed: others rely on them from now on`)
   if (unverifiedPacks > 0)
     terminal.say(`${unverifiedPacks} packs of write-only clients serve nobody else yet: check --read-data reads them`)
   terminal.say(

@@ -25,7 +25,10 @@ export const seal: Command = {
     { name: '[TARGET]', description: 'new file, or - for standard output; FILE.sealed if not given' },
   ],
   options: [{ flags: '--suite <NAME>', description: 'how to encrypt: `granary suites` lists them' }],
-  examples: ['granary seal dump.sql --key-file granary.key', 'pg_dump web | granary seal - web.sealed --key-file granary.key'],
+  examples: [
+    'granary seal dump.sql --key-file granary.key',
+    'pg_dump web | granary seal - web.sealed --key-file granary.key',
+  ],
   async run(invocation) {
     const { terminal, signal } = invocation
     const source = textArgument(invocation, 0)
@@ -52,13 +55,20 @@ export const open: Command = {
   summary: 'open a sealed file; with --offset and --length a part of it, without reading the rest',
   arguments: [
     { name: '<FILE>', description: 'sealed file, or - for standard input' },
-    { name: '[TARGET]', description: 'new file, or - for standard output; FILE without .sealed if not given, or standard output where it has no such end' },
+    {
+      name: '[TARGET]',
+      description:
+        'new file, or - for standard output; FILE without .sealed if not given, or standard output where it has no such end',
+    },
   ],
   options: [
     { flags: '--offset <BYTES>', description: 'where to begin; such as 4096 or 2M' },
     { flags: '--length <BYTES>', description: 'how many bytes; to the end if not given' },
   ],
-  examples: ['granary open dump.sql.sealed --key-file granary.key', 'granary open web.sealed - --offset 1G --length 4096 --key-file granary.key'],
+  examples: [
+    'granary open dump.sql.sealed --key-file granary.key',
+    'granary open web.sealed - --offset 1G --length 4096 --key-file granary.key',
+  ],
   async run(invocation) {
     const { terminal } = invocation
     const source = textArgument(invocation, 0)
@@ -66,7 +76,10 @@ export const open: Command = {
     const key = await streamKey(invocation)
     const range = rangeOf(invocation)
     if (range !== undefined && source === '-')
-      throw new GranaryError('GRANARY_INVALID_ARGUMENT', '--offset and --length need a file: standard input is read in order')
+      throw new GranaryError(
+        'GRANARY_INVALID_ARGUMENT',
+        '--offset and --length need a file: standard input is read in order',
+      )
     const plain = range === undefined ? openInOrder(source, key, invocation) : openPart(source, key, range, invocation)
     const sizeBytes = await write(target, plain, invocation)
     if (target === '-') return 0
@@ -101,7 +114,11 @@ async function* readFileStream(path: string, signal: AbortSignal): AsyncGenerato
   }
 }
 
-async function* openInOrder(source: string, key: Bytes, invocation: Invocation): AsyncGenerator<Bytes, void, undefined> {
+async function* openInOrder(
+  source: string,
+  key: Bytes,
+  invocation: Invocation,
+): AsyncGenerator<Bytes, void, undefined> {
   const { signal } = invocation
   for await (const piece of openStream({ key, signal })(readAll(source, invocation))) yield* bytesOf(piece)
 }
@@ -143,7 +160,11 @@ async function* openPart(
   }
 }
 
-const write = async (target: string, pieces: AsyncIterable<Bytes>, { terminal, signal }: Invocation): Promise<number> => {
+const write = async (
+  target: string,
+  pieces: AsyncIterable<Bytes>,
+  { terminal, signal }: Invocation,
+): Promise<number> => {
   if (target !== '-') {
     if (await exists(target)) throw new GranaryError('GRANARY_EXISTS', `${target} exists`, { detail: { path: target } })
     return await writeNewFile(target, pieces, { signal })

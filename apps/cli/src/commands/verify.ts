@@ -63,19 +63,27 @@ const say = (terminal: Terminal, { series, problems, verified }: VerifyReport): 
         String(snapshots),
         String(forgotten),
         heads.map(({ id }) => shortId(id)).join(', '),
-        forks.map(({ prev, ids }) => `${prev === null ? 'start' : shortId(prev)} -> ${ids.map(shortId).join(', ')}`).join('; '),
+        forks
+          .map(({ prev, ids }) => `${prev === null ? 'start' : shortId(prev)} -> ${ids.map(shortId).join(', ')}`)
+          .join('; '),
       ]),
       [1, 2],
     ),
   )
   for (const { kind, message } of problems) terminal.say(`${kind}: ${message}`)
-  terminal.say(`${verified} signatures verified: ${problems.length === 0 ? 'all is as it was made' : `${problems.length} wrong`}`)
+  terminal.say(
+    `${verified} signatures verified: ${problems.length === 0 ? 'all is as it was made' : `${problems.length} wrong`}`,
+  )
 }
 
 const parseHead = (text: string): { hash: string; id?: string } => {
   const [, id, hash = ''] = /^(?:([0-9a-f]{32}):)?([0-9a-f]{64})$/.exec(text) ?? []
   if (hash !== '') return { hash, ...(id === undefined ? {} : { id }) }
-  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `--expect-head ${text}: expected 64 hexadecimal digits, or ID:HASH`, {
-    hint: '`granary show ID --json` gives id and hash of a snapshot',
-  })
+  throw new GranaryError(
+    'GRANARY_INVALID_ARGUMENT',
+    `--expect-head ${text}: expected 64 hexadecimal digits, or ID:HASH`,
+    {
+      hint: '`granary show ID --json` gives id and hash of a snapshot',
+    },
+  )
 }

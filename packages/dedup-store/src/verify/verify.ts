@@ -50,8 +50,7 @@ export const verify = async ({ context }: Repository, options: VerifyOptions = {
       problems.push({ kind: 'changed', series: null, snapshot: id, message: `${id} is another one than was forgotten` })
   }
   for (const head of expected) {
-    const isIts = (id: string, hash: string): boolean =>
-      hash === head.hash && (head.id === undefined || head.id === id)
+    const isIts = (id: string, hash: string): boolean => hash === head.hash && (head.id === undefined || head.id === id)
     if (links.some(({ id, hash }) => isIts(id, hash)) || [...forgets].some(([id, hash]) => isIts(id, hash))) continue
     const message = `${head.id ?? head.hash}, which was seen before, is not there: the repository, or the end of a series, was rolled back`
     problems.push({ kind: 'head', series: null, snapshot: head.id ?? null, message })

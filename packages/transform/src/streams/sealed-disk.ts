@@ -32,10 +32,7 @@ export interface SealedDiskOptions extends AbortOptions {
  * @throws GranaryError `GRANARY_CORRUPT` when it is no sealed stream; `GRANARY_AUTHENTICATION` when its end is not where it should
  * be: it was cut off, changed, or sealed from chunks
  */
-export const openSealedDisk = async (
-  file: DiskReader,
-  { key, signal }: SealedDiskOptions,
-): Promise<DiskReader> => {
+export const openSealedDisk = async (file: DiskReader, { key, signal }: SealedDiskOptions): Promise<DiskReader> => {
   checkLength('key', key, 32)
   const header = new Uint8Array(HEADER_BYTES)
   if (file.sizeBytes < HEADER_BYTES) throw corruptStream(`its end after ${file.sizeBytes} bytes, in its header`)
@@ -96,7 +93,12 @@ interface Records {
 const recordsOf = (file: DiskReader, { header, suite, sealer }: OpenedStream): Records => {
   const overhead = PREFIX_BYTES + RECORD_HEADER_BYTES + suite.tagBytes
 
-  const openRecord = async (at: number, ordinal: number, options: AbortOptions, plainBytes = 0): Promise<StreamRecord> => {
+  const openRecord = async (
+    at: number,
+    ordinal: number,
+    options: AbortOptions,
+    plainBytes = 0,
+  ): Promise<StreamRecord> => {
     const framed = new Uint8Array(overhead + plainBytes)
     await file.read(at, framed, options)
     const sealed = framed.subarray(PREFIX_BYTES)

@@ -59,4 +59,3 @@ export const readPrefix = (prefix: Bytes, { tagBytes }: Suite): number => {
   if (!isPossible) throw corruptStream(`a record of ${length} bytes`)
   return length
 }
-

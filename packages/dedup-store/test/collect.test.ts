@@ -96,6 +96,7 @@ t.test('retention keeps what its rules name, per series', async t => {
     id: String(i).padStart(32, '0'),
     name: i % 2 === 0 ? 'a' : 'b',
     timeMs: i * day,
+    signedBy: { kind: 'holder', isVerified: true },
   })) as unknown as Snapshot[]
   const { keep, forget } = planRetention(snapshots, { keepLast: 2, keepMonthly: 1 })
   t.equal(keep.length + forget.length, 40)

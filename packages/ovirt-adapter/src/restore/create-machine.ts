@@ -99,7 +99,7 @@ const createMachine = async (
       if (!isGranaryError(error) || ![400, 409].includes(Number(error.detail['status']))) throw error
       const taken = (await listVms(engine, { search: `name=${quoted(name)}`, signal })).some(vm => vm.name === name)
       if (taken && tries < MAX_NAMES) {
-        name = nextName(state.plan.machine.name, name)
+        name = nextName(state.plan.machine.wantedName, name)
         continue
       }
       firstRefusal ??= error

@@ -4,12 +4,14 @@
  *
  * @module
  */
-import { GranaryError, isGranaryError } from '@granary/core'
-import type { AbortOptions, CopyCounts, DiskReader } from '@granary/core'
+import { GranaryError, copyDisk, isGranaryError } from '@granary/core'
+import type { AbortOptions, CopyCounts, DiskReader, DiskWriter } from '@granary/core'
+import { createQcow2, openQcow2Writer } from '@granary/qcow2'
 import type { RestoreContext } from './context.ts'
 import { copyFrom } from './copy-from.ts'
 import type { DiskState } from './disk-state.ts'
 import { ensureUpload } from './upload-transfer.ts'
+import { volumeFile } from './volume-file.ts'
 
 export interface FillJob {
   readonly alias: string
@@ -18,6 +20,8 @@ export interface FillJob {
   /** Transfers of the disk that are not ours. */
   readonly foreign: readonly string[]
   readonly mechanism: 'nbd' | 'file'
+  /** The volume holds a qcow2 image of a disk of this size, which is written as it is stored. */
+  readonly qcow2Bytes?: number
   /** What was never written is known to be zero. */
   readonly readsZero: boolean
   /** Compare first, write what differs. */
@@ -103,6 +107,15 @@ const fillOnce = async (
   })
   await job.onWrite()
   const { reader, alias } = job
+  const moved = (doneBytes: number): void => {
+    onMove()
+    onEvent?.({ type: 'disk-progress', disk: alias, doneBytes, totalBytes: reader.sizeBytes })
+  }
+  if (job.qcow2Bytes !== undefined) {
+    const counts = await fillWithQcow2(job, image, { sizeBytes: job.qcow2Bytes, onProgress: moved, signal })
+    onMove()
+    return counts
+  }
   const counts = await copyFrom(reader, image, {
     startBytes: job.state().watermarkBytes,
     differencesOnly: job.differencesOnly,
@@ -111,10 +124,7 @@ const fillOnce = async (
       onMove()
       await job.learnWatermark(watermarkBytes)
     },
-    onProgress: doneBytes => {
-      onMove()
-      onEvent?.({ type: 'disk-progress', disk: alias, doneBytes, totalBytes: reader.sizeBytes })
-    },
+    onProgress: moved,
     signal,
   })
   const tailBytes = image.sizeBytes - reader.sizeBytes
@@ -122,4 +132,25 @@ const fillOnce = async (
   await image.zero(reader.sizeBytes, tailBytes, { punch: true, signal })
   await image.flush({ signal })
   return counts
+}
+
+/** A volume that breaks off halfway is begun again: the tables of an image are scattered over it. */
+const fillWithQcow2 = async (
+  { reader }: FillJob,
+  volume: DiskReader & DiskWriter,
+  {
+    sizeBytes,
+    onProgress,
+    signal,
+  }: AbortOptions & { readonly sizeBytes: number; readonly onProgress: (doneBytes: number) => void },
+): Promise<CopyCounts> => {
+  const file = volumeFile(volume)
+  await createQcow2(file, { sizeBytes })
+  const writer = await openQcow2Writer(file, { workers: 0 })
+  try {
+    return await copyDisk(reader, writer, { signal, onProgress: ({ doneBytes }) => onProgress(doneBytes) })
+  } finally {
+    await writer[Symbol.asyncDispose]()
+    await file.finish()
+  }
 }

@@ -93,7 +93,7 @@ const withoutLinks = (value: unknown): unknown => {
  */
 export const dropOne = (body: Json, words: string): { readonly body: Json; readonly name: string } | undefined => {
   const optional = Object.keys(KEPT).filter(name => name in body && !NEEDED.includes(name))
-  const named = optional.find(name => new RegExp(`\\b${name}\\b`).test(words))
+  const named = optional.find(name => isNamedIn(words, name))
   const nested = named === undefined ? nestedIn(body, optional, words) : undefined
   if (nested !== undefined) {
     const { [nested.part]: _, ...rest } = body[nested.name] as Record<string, unknown>
@@ -109,6 +109,12 @@ export const dropOne = (body: Json, words: string): { readonly body: Json; reado
   return { body: rest, name }
 }
 
+/** Words that a refusal uses without meaning the property of that name: these count only between quotes. */
+const COMMON_WORDS = new Set(['type', 'mode', 'name', 'display', 'console', 'comment', 'migration', 'enabled', 'boot'])
+
+const isNamedIn = (words: string, name: string): boolean =>
+  words.includes(`"${name}"`) || (!COMMON_WORDS.has(name) && new RegExp(`\\b${name}\\b`, 'i').test(words))
+
 const nestedIn = (
   body: Json,
   optional: readonly string[],
@@ -117,7 +123,7 @@ const nestedIn = (
   for (const name of optional) {
     const value = body[name]
     if (!isJson(value)) continue
-    const part = Object.keys(value).find(key => new RegExp(`\\b${key}\\b`).test(words) && key.length > 3)
+    const part = Object.keys(value).find(key => isNamedIn(words, key))
     if (part !== undefined) return { name, part }
   }
   return undefined

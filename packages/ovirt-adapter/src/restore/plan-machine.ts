@@ -29,8 +29,10 @@ export const planMachine = (
   const leaseDomain = leaseDomainOf(record, target, choices, planning)
   const availability = objectOf(record.vm, 'high_availability')
   const isProtected = textOf(record.vm, 'delete_protected') === 'true'
+  const wantedName = choices.name ?? textOf(record.vm, 'name') ?? 'restored'
   return {
-    name: freeName(choices.name ?? textOf(record.vm, 'name') ?? 'restored', target.vmNames, findings),
+    name: freeName(wantedName, target.vmNames, findings),
+    wantedName,
     cluster: { id: place.cluster.id, name: place.cluster.name },
     dataCenter: { id: place.dataCenter.id, name: place.dataCenter.name },
     way: wayOf(record, choices, findings),
@@ -55,6 +57,7 @@ export const planMachine = (
 
 const onlyDisks = ({ vm }: MachineRecord, { cluster, dataCenter }: Place): PlannedMachine => ({
   name: textOf(vm, 'name') ?? 'restored',
+  wantedName: textOf(vm, 'name') ?? 'restored',
   cluster: { id: cluster.id, name: cluster.name },
   dataCenter: { id: dataCenter.id, name: dataCenter.name },
   way: 'none',

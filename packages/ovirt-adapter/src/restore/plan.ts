@@ -99,7 +99,10 @@ export interface PlannedNic {
 }
 
 export interface PlannedMachine {
+  /** What it should be called, and is if nobody takes the name first. */
   readonly name: string
+  /** Without the number that a taken name gets. */
+  readonly wantedName: string
   readonly cluster: Named
   readonly dataCenter: Named
   /** `ovf`: only that brings back NVRAM and TPM. `none`: no machine is made, only disks. */

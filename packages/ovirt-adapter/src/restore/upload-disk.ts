@@ -37,11 +37,13 @@ export const ensureUploaded = async (
 }
 
 const jobOf = (state: RestoreState, index: number): Omit<Parameters<typeof fillDisk>[1], 'diskId' | 'reader'> => {
-  const { alias, isSparse } = state.plan.disks[index] as PlannedDisk
+  const { alias, isSparse, format, sizeBytes } = state.plan.disks[index] as PlannedDisk
+  const { uploadMechanism } = state.plan
   return {
     alias,
     foreign: [],
-    mechanism: state.plan.uploadMechanism,
+    mechanism: uploadMechanism,
+    ...(uploadMechanism === 'file' && format === 'cow' ? { qcow2Bytes: sizeBytes } : {}),
     readsZero: isSparse,
     differencesOnly: false,
     state: () => state.disk(index),

@@ -1,6 +1,16 @@
 import { GranaryError, formatBytes } from '@granary/core'
 import type { BackupKind } from '@granary/dedup-store'
-import type { BackupVmOptions, OvirtConfig, VmBackupReport, VmChoice, VmResult } from '@granary/ovirt-adapter'
+import type {
+  BackupVmOptions,
+  GuestScripts,
+  HostPath,
+  OvirtConfig,
+  ScriptReport,
+  Vm,
+  VmBackupReport,
+  VmChoice,
+  VmResult,
+} from '@granary/ovirt-adapter'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { parseLabels, parseWorkers } from '../backup-options.ts'
@@ -24,6 +34,9 @@ export const ovirtBackup: Command = {
     { flags: '--require-all-disks', description: 'fail when a disk of a machine can not be in the copy' },
     { flags: '--exclude-disk <DISK>', description: 'leave out this disk: alias or id', isRepeated: true },
     { flags: '--no-shutdown', description: 'fail for machines that are down (backup_if_shutdown false)' },
+    { flags: '--script-before-snapshot <PATH>', description: 'run this script in the guest before the copy' },
+    { flags: '--script-after-snapshot <PATH>', description: 'and this one after, if the first one ran' },
+    { flags: '--execution-script-timeout <S>', description: 'seconds each of them may take, 1 to 600 (5)' },
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshots', isRepeated: true },
     { flags: '--workers <N>', description: 'threads of each machine that cut, compress and seal; 0 for none' },
     ...OVIRT_OPTIONS,
@@ -37,7 +50,6 @@ export const ovirtBackup: Command = {
     const { terminal, signal } = invocation
     const options = optionsOf(invocation)
     const config = await readConfigOf(invocation)
-    requireApi(config)
     await using repository = await openRepositoryOf(invocation)
     await using engine = await openEngineOf(invocation, config)
     await using journal = await openJournalOf(config)
@@ -47,12 +59,13 @@ export const ovirtBackup: Command = {
     const vms = await chooseVms(engine, choiceOf(invocation), { signal })
     const progress = showVmProgress(terminal)
     const results = await backupVms(
-      { engine, repository, journal, openImage: openImageDisk, settings: config },
+      { engine, repository, journal, openImage: openImageDisk, settings: config, host: hostPathOf(config) },
       {
         ...options,
         vms,
         signal,
         ...progress.handlers,
+        onScript: (vm, report) => progress.above(() => tellScript(invocation, vm, report)),
         onResult: result => progress.above(() => tell(invocation, result)),
       },
     ).finally(() => progress.end())
@@ -60,11 +73,41 @@ export const ovirtBackup: Command = {
   },
 }
 
-const requireApi = ({ usesBackupApi }: OvirtConfig): void => {
-  if (usesBackupApi) return
-  throw new GranaryError('GRANARY_UNSUPPORTED', 'the configuration says backup_using_ovirt_api no', {
-    hint: 'set backup_using_ovirt_api yes: reading disks on the host, past the engine, is not built yet',
-  })
+/** What the host path takes of the configuration. */
+const hostPathOf = ({ usesBackupApi, ...config }: OvirtConfig): HostPath => ({
+  isPreferred: !usesBackupApi,
+  hostPathMethod: config.hostPathMethod,
+  scratchFolder: config.scratchFolder,
+  scratchLimitBytes: config.scratchLimitBytes,
+  ...(config.libvirtAuthFile === undefined ? {} : { libvirtAuthFile: config.libvirtAuthFile }),
+  ...(config.libvirtSshUser === undefined ? {} : { libvirtSshUser: config.libvirtSshUser }),
+})
+
+const scriptsOf = (invocation: Invocation): GuestScripts => {
+  const [before, after] = ['scriptBeforeSnapshot', 'scriptAfterSnapshot'].map(name => textOption(invocation, name))
+  const text = textOption(invocation, 'executionScriptTimeout') ?? '5'
+  const seconds = Number(text)
+  if (!/^\d+$/.test(text) || seconds < 1 || seconds > 600)
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `--execution-script-timeout ${text}: expected 1 to 600 seconds`)
+  for (const path of [before, after])
+    if (path?.startsWith('/') === false)
+      throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path}: expected the full path of a script in the guest`)
+  return {
+    timeoutMs: seconds * 1000,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  }
+}
+
+/** What scripts in guests printed is for the log. */
+const tellScript = ({ terminal }: Invocation, vm: Vm, report: ScriptReport): void => {
+  const { script, path, exitCode, output, failure } = report
+  const end = exitCode === undefined ? `failed: ${failure}` : `ended with ${exitCode}`
+  const text = `${vm.name}: ${path} ${end}${output === '' ? '' : `: ${output.trimEnd()}`}`
+  if (exitCode === 0) terminal.notice(text)
+  else terminal.warn(text, { vm: { id: vm.id, name: vm.name } })
+  const details = { script, path, exitCode: exitCode ?? null, output, ...(failure === undefined ? {} : { failure }) }
+  terminal.emit({ type: 'script', v: 1, vm: { id: vm.id, name: vm.name }, ...details })
 }
 
 const optionsOf = (invocation: Invocation): BackupVmOptions => {
@@ -77,6 +120,7 @@ const optionsOf = (invocation: Invocation): BackupVmOptions => {
     requireAllDisks: isGiven(invocation, 'requireAllDisks'),
     backsUpIfShutdown: invocation.options['shutdown'] !== false,
     excludeDisks: listOption(invocation, 'excludeDisk'),
+    scripts: scriptsOf(invocation),
     labels: parseLabels(listOption(invocation, 'label')),
     workers: parseWorkers(textOption(invocation, 'workers') ?? '1'),
   }

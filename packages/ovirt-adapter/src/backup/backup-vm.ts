@@ -40,6 +40,8 @@ export interface BackupVmCall extends BackupVmOptions, AbortOptions {
   readonly limit?: ReadLimit | undefined
   readonly onProgress?: (progress: DiskProgress) => void
   readonly onStep?: (step: BackupStep) => void
+  /** Put around the moment of the copy: scripts in the guest, before and after. */
+  readonly aroundStart?: <Result>(start: () => Promise<Result>) => Promise<Result>
 }
 
 export type BackupStep = 'configuration' | 'starting' | 'reading' | 'ending'
@@ -62,7 +64,7 @@ export const backupVm = async (
   const { engine, settings } = context
   const { signal, onStep } = options
   const vm = await waitUntilSteady(engine, vmId, { timeoutMs: settings.vmStateMs, signal })
-  if (vm.status === 'down' && options.backsUpIfShutdown === false) throw isDown(vm)
+  if (vm.status === 'down' && options.backsUpIfShutdown === false) throw machineIsDown(vm)
   onStep?.('configuration')
   const attachments = await listAttachments(engine, vm.id, { signal })
   const chosen = chooseDisks(attachments, options.excludeDisks ?? [])
@@ -81,12 +83,13 @@ export const backupVm = async (
     canMix: compareLevels(level, MIXING_LEVEL) >= 0,
   })
   onStep?.('starting')
-  const { started, used } = await startOrFull(context, vm, { chosen, choice, options })
+  const { aroundStart = async start => await start() } = options
+  const { started, used } = await aroundStart(async () => await startOrFull(context, vm, { chosen, choice, options }))
   const job = { vm, chosen, names, gathered, started, choice: used }
   return await endAfter(context, job, async () => await store(context, job, options), options)
 }
 
-const isDown = ({ name }: Vm): GranaryError =>
+export const machineIsDown = ({ name }: Vm): GranaryError =>
   new GranaryError('GRANARY_UNSUPPORTED', `${name} is down, and machines that are down are not to be backed up`, {
     detail: { vm: name },
     hint: 'start it, or allow backup_if_shutdown',

@@ -6,16 +6,19 @@ import type { DiskProgress } from '@granary/dedup-store'
 import type { Engine } from '../engine/engine.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
 import type { Vm } from '../engine/resources/vms.ts'
-import { backupVm } from './backup-vm.ts'
 import type { BackupStep } from './backup-vm.ts'
 import { limitRate } from './bandwidth.ts'
 import type { VmBackupReport } from './report.ts'
 import type { BackupContext, BackupVmOptions } from './settings.ts'
+import { backupMachine } from '../host/backup-machine.ts'
+import type { ScriptReport } from '../host/guest-scripts.ts'
 
 export interface BackupVmsOptions extends BackupVmOptions, AbortOptions {
   readonly vms: readonly Vm[]
   readonly onStep?: (vm: Vm, step: BackupStep) => void
   readonly onProgress?: (vm: Vm, progress: DiskProgress) => void
+  /** Called when a script in the guest has ended, or could not be run. */
+  readonly onScript?: (vm: Vm, report: ScriptReport) => void
   /** Called as soon as a machine is done. */
   readonly onResult?: (result: VmResult) => void
 }
@@ -37,7 +40,7 @@ export const backupVms = async (context: BackupContext, options: BackupVmsOption
     const result = await resultOf(vm, async () => {
       const release = await slots.acquire(vm, { signal })
       try {
-        return await backupVm(context, vm.id, { ...callOf(vm, options), snapshots, limit, signal })
+        return await backupMachine(context, vm.id, { ...callOf(vm, options), snapshots, limit, signal })
       } finally {
         release()
       }
@@ -64,12 +67,19 @@ const resultOf = async (vm: Vm, work: () => Promise<VmBackupReport>): Promise<Vm
 
 const callOf = (
   vm: Vm,
-  { onStep, onProgress, vms: _vms, onResult: _onResult, ...options }: BackupVmsOptions,
-): BackupVmOptions & { onStep?: (step: BackupStep) => void; onProgress?: (progress: DiskProgress) => void } => ({
+  { onStep, onProgress, onScript, vms: _vms, onResult: _onResult, ...options }: BackupVmsOptions,
+): BackupVmOptions & MachineHandlers => ({
   ...options,
+  ...(onScript === undefined ? {} : { onScript: report => onScript(vm, report) }),
   ...(onStep === undefined ? {} : { onStep: step => onStep(vm, step) }),
   ...(onProgress === undefined ? {} : { onProgress: progress => onProgress(vm, progress) }),
 })
+
+interface MachineHandlers {
+  readonly onStep?: (step: BackupStep) => void
+  readonly onProgress?: (progress: DiskProgress) => void
+  readonly onScript?: (report: ScriptReport) => void
+}
 
 /** Bounds by place. Slots are taken in one order (host, domains by id, all), so nobody waits in a circle. */
 class Slots {

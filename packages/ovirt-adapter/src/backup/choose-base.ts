@@ -51,10 +51,7 @@ export const chooseBase = (question: BaseQuestion): BaseChoice => {
   })
   const last = earlier.at(-1)
   if (last === undefined) return full()
-  if (last.tracking.method !== method) {
-    const [now, before] = method === 'api' ? ['the backup API', 'the host'] : ['the host', 'the backup API']
-    return full(`disks are read through ${now}, the last backup read them through ${before}: the chain starts again`)
-  }
+  if (last.tracking.method !== method) return full(methodChanged(method))
   const lost = lostConditions(last.tracking, question)
   if (lost !== undefined) return full(lost)
   const candidates =
@@ -68,6 +65,12 @@ export const chooseBase = (question: BaseQuestion): BaseChoice => {
     )
   }
   return { kind, base, warnings: [] }
+}
+
+/** A chain does not go from one way of reading to the other. */
+export const methodChanged = (method: Tracking['method']): string => {
+  const [now, before] = method === 'api' ? ['the backup API', 'the host'] : ['the host', 'the backup API']
+  return `disks are read through ${now}, the last backup read them through ${before}: the chain starts again`
 }
 
 const full = (warning?: string): BaseChoice => ({ kind: 'full', warnings: warning === undefined ? [] : [warning] })

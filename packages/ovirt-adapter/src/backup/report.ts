@@ -6,8 +6,8 @@ export interface VmBackupReport {
   readonly vmId: string
   readonly vmName: string
   readonly snapshot: Snapshot
-  /** How the engine let the disks be read; `none` for a machine without disks in a backup. */
-  readonly method: 'live' | 'cold' | 'hybrid' | 'none'
+  /** How the engine let the disks be read; `host` when they were read past it; `none` for a machine without disks in a backup. */
+  readonly method: 'live' | 'cold' | 'hybrid' | 'host' | 'none'
   readonly frozen: 'yes' | 'no' | 'unknown'
   readonly checkpointId: string | undefined
   readonly removedCheckpoints: readonly string[]

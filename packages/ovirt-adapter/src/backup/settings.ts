@@ -1,6 +1,8 @@
 /** What a backup of machines may be told, beside which. @module */
 import type { BackupKind, Repository } from '@granary/dedup-store'
 import type { OvirtConfig } from '../config/ovirt-config.ts'
+import type { GuestScripts } from '../host/guest-scripts.ts'
+import type { Libvirt } from '../host/libvirt.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { OpenImage } from './open-image.ts'
@@ -25,6 +27,8 @@ export interface BackupVmOptions {
   readonly requireAllDisks?: boolean
   /** Disks to leave out, by alias or id. */
   readonly excludeDisks?: readonly string[]
+  /** Scripts in the guest, around the moment of the copy. */
+  readonly scripts?: GuestScripts
   readonly labels?: Readonly<Record<string, string>>
   /** Threads that cut, compress and seal. @default 1 */
   readonly workers?: number
@@ -37,6 +41,23 @@ export interface BackupContext {
   readonly journal: Journal
   readonly openImage: OpenImage
   readonly settings: BackupSettings
+  /** How machines are reached on their hosts. Without it they are not: disks come through the engine, and there are no scripts. */
+  readonly host?: HostPath
+}
+
+/** The host path, and what it needs. */
+export interface HostPath extends Pick<
+  OvirtConfig,
+  'hostPathMethod' | 'scratchFolder' | 'scratchLimitBytes' | 'libvirtAuthFile' | 'libvirtSshUser'
+> {
+  /** Disks are read on the host where that is possible (`backup_using_ovirt_api no`). */
+  readonly isPreferred: boolean
+  /** Where storage domains are mounted. @default '/rhev/data-center' */
+  readonly storageRoot?: string
+  /** @default '/etc/vdsm/vdsm.id' */
+  readonly vdsmIdPath?: string
+  /** Used for every host instead of what the configuration leads to, such as a libvirtd of one's own. */
+  readonly libvirt?: Libvirt
 }
 
 /** A "not now" of the engine is repeated for so long: another backup, a snapshot, a migration under way. */

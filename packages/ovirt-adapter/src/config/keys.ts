@@ -94,6 +94,16 @@ export const KEYS = {
     default: 'backup',
     meaning: 'on the host: a pull-mode backup job, or a snapshot that is committed afterwards',
   },
+  libvirt_authfile: {
+    ...PATH,
+    meaning: "file with the account of this host's libvirt, as its connection URI takes it",
+  },
+  libvirt_ssh_user: {
+    kind: 'text',
+    pattern: /^[a-z_][a-z0-9_-]*$/,
+    expected: 'the name of an account',
+    meaning: 'account that reaches libvirt on other hosts by ssh, with a key; without it, only this host is reached',
+  },
   scratch_folder: { ...PATH, default: '/var/tmp', meaning: "where the host path keeps libvirt's scratch files" },
   scratch_limit: { kind: 'bytes', min: 64 * MIB, default: 16 * GIB, meaning: 'largest scratch space of one VM' },
   journal_folder: { ...PATH, default: '/var/lib/granary/ovirt', meaning: 'where unfinished work is noted down' },

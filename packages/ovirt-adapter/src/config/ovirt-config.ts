@@ -35,6 +35,8 @@ export interface OvirtConfig {
   readonly engineOutageMs: number
   readonly vmStateMs: number
   readonly hostPathMethod: 'backup' | 'snapshot'
+  readonly libvirtAuthFile?: string
+  readonly libvirtSshUser?: string
   readonly scratchFolder: string
   readonly scratchLimitBytes: number
   readonly journalFolder: string
@@ -87,6 +89,8 @@ export const composeConfig = (values: ConfigValues, engineUrl: string, password:
     engineOutageMs: number('engine_outage_timeout') * SECOND_MS,
     vmStateMs: number('vm_state_timeout') * SECOND_MS,
     hostPathMethod: text('host_path_method') as 'backup' | 'snapshot',
+    ...optional('libvirtAuthFile', values.libvirt_authfile),
+    ...optional('libvirtSshUser', values.libvirt_ssh_user),
     scratchFolder: text('scratch_folder'),
     scratchLimitBytes: number('scratch_limit'),
     journalFolder: text('journal_folder'),

@@ -62,13 +62,17 @@ export const copyableDisks = (
       disk.device === 'disk' && disk.path !== undefined && !disk.isReadOnly && !disk.isShareable,
   )
   if (only === undefined) return found
-  const missing = only.filter(name => !found.some(disk => disk.target === name || disk.serial === name))
+  const missing = only.filter(name => !found.some(disk => isNamed(disk, name)))
   if (missing.length > 0)
     throw new GranaryError('GRANARY_NOT_FOUND', `the domain has no disk ${missing.join(', ')} that can be copied`, {
       detail: { missing: missing.join(', '), found: found.map(disk => disk.serial ?? disk.target).join(', ') },
     })
-  return found.filter(disk => only.some(name => disk.target === name || disk.serial === name))
+  return found.filter(disk => only.some(name => isNamed(disk, name)))
 }
+
+/** By its name in the domain, by its serial number, or by the folder of its volumes: all but the first are the disk's id. */
+export const isNamed = ({ target, serial, path }: DomainDisk, name: string): boolean =>
+  target === name || serial === name || path?.split('/').includes(name) === true
 
 /** A VM that cannot be copied here now, in words that say why. @throws GranaryError */
 export const expectIdleDomain = async (

@@ -72,10 +72,10 @@ export class Libvirt {
     return { kind: 'backup', scratchBytes: Number(raw.get('disk_temp_used') ?? 0) }
   }
 
-  /** The description of the backup that runs, or undefined when none does. */
+  /** The description of the backup that runs, or undefined when none does: the domain may be gone, too. */
   async backupXml(uuid: string, options: AbortOptions = {}): Promise<string | undefined> {
     try {
-      return await this.run(['backup-dumpxml', uuid], options)
+      return await orAbsent(this.run(['backup-dumpxml', uuid], options))
     } catch (error) {
       if (error instanceof GranaryError && /no domain backup job|not running/.test(error.message)) return undefined
       throw error

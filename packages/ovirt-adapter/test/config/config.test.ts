@@ -163,6 +163,18 @@ const CASES: Record<
     takes: { backup: 'backup', snapshot: 'snapshot' },
     refuses: ['lvm'],
   },
+  libvirt_authfile: {
+    pick: c => c.libvirtAuthFile,
+    default: undefined,
+    takes: { '/etc/granary/virsh.conf': '/etc/granary/virsh.conf' },
+    refuses: ['virsh.conf'],
+  },
+  libvirt_ssh_user: {
+    pick: c => c.libvirtSshUser,
+    default: undefined,
+    takes: { vdsm: 'vdsm' },
+    refuses: ['vdsm@host', '-oProxyCommand=x'],
+  },
   scratch_folder: {
     pick: c => c.scratchFolder,
     default: '/var/tmp',

@@ -8,7 +8,7 @@ import { systemClock } from '@granary/dedup-store'
 import t from 'tap'
 import { betweenScripts, guestAgent, noJournal, openOverlayCopy, openPullCopy } from '../../src/host/index.ts'
 import type { HostCopyOptions, ScriptReport } from '../../src/host/index.ts'
-import { DOMAIN, createGuest, run, whyNoGuest } from './private-libvirt.ts'
+import { DISK, DOMAIN, createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
 t.setTimeout(300_000)
 
@@ -38,7 +38,7 @@ t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t 
     )
     const copy = await openPullCopy({ ...options, requireConsistency: true })
     t.equal(copy.frozen, 'yes')
-    t.equal(copy.disks[0]?.diskId, '0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f0001')
+    t.equal(copy.disks[0]?.diskId, DISK)
     await guest.shell('dd if=/dev/zero of=/root/blob bs=64k count=64 2>/dev/null; sync')
     const file = join(folder, 'pull.raw')
     await copyTo(file, copy.disks[0]?.disk as DiskReader)

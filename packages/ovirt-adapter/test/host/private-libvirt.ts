@@ -41,6 +41,7 @@ printf 'auth_unix_rw = "none"\\nunix_sock_dir = "%s"\\n' "$1" > /etc/libvirt/lib
 exec libvirtd -f /etc/libvirt/libvirtd.conf -p "$1/libvirtd.pid"`
 
 export const DOMAIN = '6f2f1d1e-1111-4222-8333-444455556666'
+export const DISK = '0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f0001'
 
 export interface TestGuest {
   readonly folder: string
@@ -58,7 +59,10 @@ export interface TestGuest {
 }
 
 /** Starts libvirtd and builds the guest; everything is gone after the test. */
-export const createGuest = async (t: { teardown: (clean: () => unknown) => void }): Promise<TestGuest> => {
+export const createGuest = async (
+  t: { teardown: (clean: () => unknown) => void },
+  { domain = DOMAIN, disk = DISK }: { readonly domain?: string; readonly disk?: string } = {},
+): Promise<TestGuest> => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-host-'))
   const sockets = join(folder, 'run')
   mkdirSync(sockets)
@@ -78,12 +82,12 @@ export const createGuest = async (t: { teardown: (clean: () => unknown) => void 
     return await libvirt.run(['list']).then(...ANSWERED)
   })
   const image = join(folder, 'vda.qcow2')
-  writeFileSync(join(folder, 'domain.xml'), domainXml(folder, image))
+  writeFileSync(join(folder, 'domain.xml'), domainXml({ folder, image, domain, disk }))
   await libvirt.run(['define', join(folder, 'domain.xml')])
 
   const agent = async (execute: string, parameters: object = {}): Promise<Record<string, unknown>> => {
     const request = JSON.stringify({ execute, arguments: parameters })
-    const answer = await libvirt.run(['qemu-agent-command', DOMAIN, '--timeout', '20', request])
+    const answer = await libvirt.run(['qemu-agent-command', domain, '--timeout', '20', request])
     return (JSON.parse(answer) as { return: Record<string, unknown> }).return
   }
   const shell = async (command: string): Promise<string> => {
@@ -100,12 +104,12 @@ export const createGuest = async (t: { teardown: (clean: () => unknown) => void 
     shell,
     async start({ isFresh = false } = {}) {
       if (isFresh) await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(folder, 'root.raw'), image])
-      await libvirt.run(['start', DOMAIN])
+      await libvirt.run(['start', domain])
       await until(async () => await agent('guest-ping').then(...ANSWERED))
     },
     async kill() {
       await killQemu(folder)
-      await until(async () => (await libvirt.state(DOMAIN)) === 'shut off')
+      await until(async () => (await libvirt.state(domain)) === 'shut off')
     },
     ticks: async () => Number((await shell('wc -l < /root/ticks')).trim()),
   }
@@ -134,8 +138,13 @@ const until = async (isSo: () => Promise<boolean>): Promise<void> => {
 
 const ANSWERED = [() => true, () => false] as const
 
-const domainXml = (folder: string, image: string): string => `<domain type='qemu'>
-  <name>guest</name><uuid>${DOMAIN}</uuid>
+const domainXml = ({
+  folder,
+  image,
+  domain,
+  disk,
+}: Record<'folder' | 'image' | 'domain' | 'disk', string>): string => `<domain type='qemu'>
+  <name>guest</name><uuid>${domain}</uuid>
   <memory unit='MiB'>192</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type><kernel>${folder}/vmlinuz</kernel><initrd>${folder}/initrd.img</initrd>
     <cmdline>console=ttyS0 loglevel=4 mitigations=off tsc=reliable no_timer_check nokaslr</cmdline></os>
@@ -143,7 +152,7 @@ const domainXml = (folder: string, image: string): string => `<domain type='qemu
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/><source file='${image}'/>
-      <target dev='vda' bus='virtio'/><serial>0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f0001</serial></disk>
+      <target dev='vda' bus='virtio'/><serial>${disk}</serial></disk>
     <controller type='virtio-serial' index='0'/>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
     <serial type='file'><source path='${folder}/serial.log'/><target port='0'/></serial>

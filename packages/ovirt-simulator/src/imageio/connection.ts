@@ -17,7 +17,7 @@ export class Connection {
     this.#socket = socket
     this.#clock = clock
     socket.once('close', () => this.#close())
-    this.touch()
+    this.waitForClient()
   }
 
   /** From now on the ticket's own timeout holds here. */
@@ -31,10 +31,16 @@ export class Connection {
     return this.#timeoutSeconds === 0
   }
 
-  /** Bytes moved. */
-  touch(): void {
+  /** From now on it is the client's turn: to read, to send, or to ask for more. The time it has for that begins anew. */
+  waitForClient(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = this.#clock.schedule(this.#timeoutSeconds * 1000, () => this.#socket.destroy())
+  }
+
+  /** It is the daemon's turn, which may take as long as it wants. */
+  work(): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
   }
 
   #close(): void {

@@ -1,4 +1,5 @@
 /** `/tickets/ID` on the control socket. CONTRACT §6.9 @module */
+import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import type { Exchange } from './exchange.ts'
 import { HttpFailure } from './http-failure.ts'
 import { pythonRepr } from './python-text.ts'
@@ -49,9 +50,11 @@ export const removeTicket = async (
   const ticket = tickets.get(id)
   if (ticket === undefined) return true
   const waiting = new AbortController()
+  const unused = ticket.cancel().then(() => true)
+  const timeout = removeTimeoutMs === 0 ? turnOfLoop() : sleep(removeTimeoutMs, waiting.signal)
   const isUnused = await Promise.race([
-    ticket.cancel().then(() => true),
-    sleep(removeTimeoutMs, waiting.signal).then(
+    unused,
+    timeout.then(
       () => false,
       () => false,
     ),

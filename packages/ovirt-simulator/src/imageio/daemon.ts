@@ -14,7 +14,7 @@ import { removeTicket } from './control-handler.ts'
 import type { ControlContext } from './control-handler.ts'
 import { Exchange } from './exchange.ts'
 import { FaultPlan } from './faults.ts'
-import type { ArmedFault, ImageioFault } from './faults.ts'
+import type { ArmedFault, ImageioFault, ImageioRequest } from './faults.ts'
 import { openBackendByUrl } from './open-backend.ts'
 import { controlRoutes, findRoute, imageRoutes } from './router.ts'
 import type { Route } from './router.ts'
@@ -237,25 +237,25 @@ export class Imageio implements AsyncDisposable {
   ): Promise<void> {
     const exchange = new Exchange({ ...parts, clock: this.#options.clock })
     try {
-      parts.connection.touch()
+      parts.connection.work()
       const { handler, id, resource } = findRoute(routes, exchange)
-      if (resource !== undefined) await this.#strike(exchange, id, resource)
+      if (resource !== undefined) this.#strike(exchange, id, resource)
       await handler(exchange, id)
     } catch (error) {
       exchange.sendFailure(error)
     } finally {
-      parts.connection.touch()
+      parts.connection.waitForClient()
       // A socket that does not block finds no next request at once, and is closed (capture r91).
       if (parts.connection.isNonBlocking) setImmediate(() => exchange.socket.destroySoon())
     }
   }
 
-  async #strike(exchange: Exchange, ticketId: string, resource: 'image' | 'extents' | 'checksum'): Promise<void> {
+  #strike(exchange: Exchange, ticketId: string, resource: ImageioRequest['resource']): void {
     const { method = '', headers } = exchange.request
     const offset = Number(/\d+/.exec(headers.range ?? headers['content-range'] ?? '')?.[0] ?? 0)
     for (const effect of this.#faults.strike({ method, ticketId, resource, offset })) {
       if (effect.kind === 'status') throw exchange.failure(effect.status, effect.message)
-      if (effect.kind === 'delay') await exchange.sleep(effect.ms)
+      if (effect.kind === 'delay') exchange.delayMs += effect.ms
       if (effect.kind === 'expire') this.#tickets.get(ticketId)?.extend(0)
       if (effect.kind === 'lose-answer') exchange.losesAnswer = true
       if (effect.kind === 'drop' || effect.kind === 'truncate')
@@ -273,6 +273,7 @@ export class Imageio implements AsyncDisposable {
     const { url, isDirty } = ticket.fields
     const backend = await ticket.backend(() => open(url, { isWritable: ticket.may('write'), isDirty }))
     exchange.connection.use(ticket)
+    if (exchange.delayMs > 0) await exchange.sleep(exchange.delayMs)
     return { ticket, backend }
   }
 }

@@ -35,6 +35,8 @@ export class Exchange {
   readonly query: URLSearchParams
   /** Where a fault ends the connection, bytes of body. */
   cutAfter: { readonly bytes: number; readonly isReset: boolean } | undefined
+  /** How much later than usual the image answers. */
+  delayMs = 0
   /** The answer will be lost. */
   losesAnswer = false
   readonly #response: ServerResponse
@@ -120,7 +122,6 @@ export class Exchange {
     const part = bytes.subarray(0, Math.max(0, limit - this.#bodyBytes))
     this.#bodyBytes += part.length
     await this.#drain(part)
-    this.connection.touch()
     if (part.length < bytes.length) this.#cut()
   }
 
@@ -130,13 +131,16 @@ export class Exchange {
 
   /** The request's body as it comes. Ends early, with an error, when the client or a fault ends the connection. */
   async *body(): AsyncGenerator<Bytes, void, undefined> {
+    this.connection.waitForClient()
     for await (const chunk of this.request as AsyncIterable<Buffer>) {
-      this.connection.touch()
+      this.connection.work()
       const part = chunk.subarray(0, Math.max(0, (this.cutAfter?.bytes ?? Infinity) - this.#bodyBytes))
       this.#bodyBytes += part.length
       if (part.length > 0) yield part
       if (part.length < chunk.length) this.#cut()
+      this.connection.waitForClient()
     }
+    this.connection.work()
   }
 
   /** The whole body as text. @throws HttpFailure 400 when it is too large */
@@ -155,6 +159,7 @@ export class Exchange {
     if (part.length === 0) return
     // A client that takes nothing must not stop the clock: its connection would never time out.
     const stalled = setTimeout(() => this.#hold[Symbol.dispose](), STALL_MS)
+    this.connection.waitForClient()
     await new Promise<void>((resolve, reject) => {
       const { socket } = this
       const onClose = (): void => reject(new Interrupted('the client left'))
@@ -165,7 +170,10 @@ export class Exchange {
         if (error === null || error === undefined) resolve()
         else reject(new Interrupted(error.message))
       })
-    }).finally(() => clearTimeout(stalled))
+    }).finally(() => {
+      clearTimeout(stalled)
+      this.connection.work()
+    })
   }
 
   #cut(): never {

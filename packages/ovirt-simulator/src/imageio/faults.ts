@@ -16,7 +16,7 @@ export type FaultEffect =
   | { readonly kind: 'drop'; readonly afterBytes: number }
   /** The same, but the connection ends in order: only counting bytes tells. */
   | { readonly kind: 'truncate'; readonly afterBytes: number }
-  /** Answered that much later, on the simulator's clock. */
+  /** Allowed at once and answered that much later, on the simulator's clock: as a slow list of extents is. */
   | { readonly kind: 'delay'; readonly ms: number }
   /** The ticket expires before the request is looked at. */
   | { readonly kind: 'expire' }

@@ -96,6 +96,7 @@ const sendRange = async (
   }
   let next = read(offset, 0)
   await next
+  operation.signal.throwIfAborted()
   begin()
   for (let at = offset, turn = 1; at < offset + length; turn++) {
     const part = await next

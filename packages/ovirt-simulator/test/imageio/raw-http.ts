@@ -24,7 +24,7 @@ export interface RawRequest {
 export const rawConnect = async (where: { port: number; ca: string } | { path: string }): Promise<Socket> => {
   const socket = 'path' in where ? connect(where) : tlsConnect({ host: 'localhost', servername: 'localhost', ...where })
   await once(socket, 'path' in where ? 'connect' : 'secureConnect')
-  return socket
+  return socket.on('error', () => undefined) // Readers see the end.
 }
 
 export const writeRequest = (socket: Socket, { method, path, headers = [], body, isChunked }: RawRequest): void => {
@@ -77,7 +77,6 @@ export const rawExchange = async (
   request: RawRequest,
 ): Promise<RawAnswer> => {
   const socket = await rawConnect(where)
-  socket.on('error', () => undefined)
   try {
     writeRequest(socket, request)
     return await readAnswer(socket, request.method)

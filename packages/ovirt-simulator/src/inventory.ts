@@ -364,6 +364,7 @@ export interface DefaultSite {
   readonly dataCenterId: string
   readonly clusterId: string
   readonly hostIds: readonly string[]
+  readonly hostNames: readonly string[]
   /** One for each kind of storage that the profile has. */
   readonly storageDomains: readonly StorageDomain[]
   readonly vnicProfileId: string
@@ -372,10 +373,11 @@ export interface DefaultSite {
 export const addDefaultSite = (inventory: Inventory, world: World, level?: string): DefaultSite => {
   const dataCenterId = inventory.addDataCenter('Default')
   const clusterId = inventory.addCluster({ name: 'Default', dataCenterId, ...(level !== undefined && { level }) })
-  const hostIds = ['host1', 'host2'].map(name => inventory.addHost({ name, clusterId }))
+  const hostNames = ['host1', 'host2']
+  const hostIds = hostNames.map(name => inventory.addHost({ name, clusterId }))
   const storageDomains = world.profile.storage.map(kind =>
     inventory.addStorageDomain({ name: `${kind}-data`, dataCenterId, kind }),
   )
   const network = inventory.addNetwork({ name: 'ovirtmgmt', dataCenterId })
-  return { dataCenterId, clusterId, hostIds, storageDomains, vnicProfileId: network.profileIds[0] ?? '' }
+  return { dataCenterId, clusterId, hostIds, hostNames, storageDomains, vnicProfileId: network.profileIds[0] ?? '' }
 }

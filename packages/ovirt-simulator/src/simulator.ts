@@ -1,5 +1,6 @@
 /** Puts an installation together: engine, imageio, storage, and what tests and demos hold on to. @module */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { GranaryError, memoryDisk } from '@granary/core'
 import type { Bytes, DiskReader, Range } from '@granary/core'
 import type { SimulatorClock } from './clock/clock.ts'
@@ -7,6 +8,7 @@ import { createVirtualClock } from './clock/virtual-clock.ts'
 import { ImageHosts } from './engine/image-hosts.ts'
 import { Transfers } from './engine/transfers.ts'
 import { crashHost, crashVm, setHostStatus } from './engine/crash.ts'
+import { closeEngine } from './engine/ticker.ts'
 import { HttpFaults } from './faults/http-faults.ts'
 import { simulatorFaults } from './faults/simulator-faults.ts'
 import type { SimulatorFaults } from './faults/simulator-faults.ts'
@@ -31,13 +33,13 @@ import type { OracleRecord } from './volumes/oracle.ts'
 import type { SimulatorState } from './state.ts'
 
 export interface SimulatorOptions {
-  /** Disks are files in there; made if it is not there, removed at the end. */
+  /** Disks are files in a folder of its own in there, which is removed at the end; made if it is not there. */
   readonly dir: string
   /** @default 'ovirt-4.5' */
   readonly profile?: string
   /** Compatibility level of the cluster `Default`. @default the highest of the profile */
   readonly clusterLevel?: string
-  /** @default a virtual one */
+  /** Stays open: several installations may share one. @default a virtual one of its own */
   readonly clock?: SimulatorClock
   /** Port of the engine. @default a free one */
   readonly port?: number
@@ -48,6 +50,8 @@ export interface SimulatorOptions {
 export interface Simulator extends AsyncDisposable {
   /** `https://127.0.0.1:PORT/ovirt-engine/api` */
   readonly url: string
+  /** Its own folder, gone when it ends. */
+  readonly folder: string
   /** Certificate of the internal authority, PEM. */
   readonly ca: string
   readonly credentials: { readonly username: string; readonly password: string }
@@ -92,69 +96,85 @@ const ADMIN = { username: 'admin@internal', password: 'simulated-secret' } as co
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` on an unknown profile or level
  */
 export const createSimulator = async (options: SimulatorOptions): Promise<Simulator> => {
-  const clock = options.clock ?? createVirtualClock()
   const profile = profileOf(options.profile ?? 'ovirt-4.5')
   await mkdir(options.dir, { recursive: true })
-  const world = createWorld({ clock, profile, folder: options.dir })
+  const folder = await mkdtemp(join(options.dir, 'ovirt-'))
+  try {
+    return await assemble(options, profile, folder)
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const assemble = async (options: SimulatorOptions, profile: Profile, folder: string): Promise<Simulator> => {
+  const clock = options.clock ?? createVirtualClock()
+  const world = createWorld({ clock, profile, folder })
   const inventory = new Inventory(world)
   const site = addDefaultSite(inventory, world, options.clusterLevel)
   inventory.addAccount(ADMIN.username, ADMIN.password)
   const authority = createAuthority('simulated-engine-ca')
-  const { certificateEndsMs } = options
-  const identity = authority.issue({
-    names: ['127.0.0.1', 'localhost'],
-    ...(certificateEndsMs !== undefined && { notAfterMs: certificateEndsMs }),
-  })
-  const faults = new HttpFaults(clock)
+  const identity = authority.issue({ names: ['127.0.0.1', 'localhost'], notAfterMs: options.certificateEndsMs })
+  const http = new HttpFaults(clock)
   const signIn = new SignIn(world)
   const hosts = new ImageHosts(world, authority)
   const transfers = new Transfers(world, hosts)
   const certificates = { ca: authority.cert, engine: identity.cert }
+  const routes = allRoutes(world, transfers)
   const server = await startServer({
     clock,
-    site: { routes: allRoutes(world, transfers), signIn, certificates },
-    faults,
+    site: { routes, signIn, certificates },
+    faults: http,
     identity,
     port: options.port,
   })
   return {
     url: `https://127.0.0.1:${server.port}/ovirt-engine/api`,
+    folder,
     ca: authority.cert,
     credentials: ADMIN,
     clock,
     profile,
     site,
     inventory,
-    faults: simulatorFaults({ world, http: faults, hosts, transfers, signIn }),
+    faults: simulatorFaults({ world, http, hosts, transfers, signIn }),
     moments: world.moments,
     requests: server.requests,
-    vm: id => known(world.vms, 'VM', id),
-    disk: id => known(world.disks, 'disk', id),
-    guest: (vmId, diskId) => openGuest(world, known(world.disks, 'disk', diskId), known(world.vms, 'VM', vmId)),
-    image: diskId => openGuest(world, known(world.disks, 'disk', diskId)),
-    frozen: (backupId, diskId) => frozenRecord(world, backupId, diskId),
-    differences: async (record, copy) =>
-      await differencesFrom(record, copy instanceof Uint8Array ? memoryDisk(copy) : copy),
-    async record(diskId) {
-      const { volume } = known(world.disks, 'disk', diskId)
-      if (volume === undefined) throw new GranaryError('GRANARY_UNSUPPORTED', `disk ${diskId} has no image`)
-      return await volume.record()
-    },
-    state: () => observe(world),
+    ...observers(world),
     endSessions: () => signIn.clear(),
     crashVm: id => crashVm(world, known(world.vms, 'VM', id)),
     crashHost: async id => await crashHost(world, transfers, id),
     recoverHost: id => setHostStatus(world, id, 'up'),
     async [Symbol.asyncDispose]() {
+      closeEngine(world)
       await server[Symbol.asyncDispose]()
       await hosts[Symbol.asyncDispose]()
       await transfers[Symbol.asyncDispose]()
-      await clock[Symbol.asyncDispose]()
+      if (options.clock === undefined) await clock[Symbol.asyncDispose]()
       await closeDisks(world)
-      await rm(options.dir, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }
+
+type Observers = 'vm' | 'disk' | 'guest' | 'image' | 'frozen' | 'differences' | 'record' | 'state'
+
+/** What looks at the installation past its API. */
+const observers = (world: World): Pick<Simulator, Observers> => ({
+  vm: id => known(world.vms, 'VM', id),
+  disk: id => known(world.disks, 'disk', id),
+  guest: (vmId, diskId) => openGuest(world, known(world.disks, 'disk', diskId), known(world.vms, 'VM', vmId)),
+  image: diskId => openGuest(world, known(world.disks, 'disk', diskId)),
+  frozen: (backupId, diskId) => frozenRecord(world, backupId, diskId),
+  differences: async (record, copy) =>
+    await differencesFrom(record, copy instanceof Uint8Array ? memoryDisk(copy) : copy),
+  async record(diskId) {
+    const { volume } = known(world.disks, 'disk', diskId)
+    if (volume === undefined) throw new GranaryError('GRANARY_UNSUPPORTED', `disk ${diskId} has no image`)
+    return await volume.record()
+  },
+  state: () => observe(world),
+})
 
 const known = <T>(table: ReadonlyMap<string, T>, what: string, id: string): T => {
   const entity = table.get(id)

@@ -32,6 +32,7 @@ import { settings } from './settings.ts'
 import { open, seal } from './seal.ts'
 import { serve } from './serve.ts'
 import { show } from './show.ts'
+import { simulateOvirt } from './simulate-ovirt.ts'
 import { snapshots } from './snapshots.ts'
 import { suites } from './suites.ts'
 import { verify } from './verify.ts'
@@ -67,6 +68,7 @@ export const commands: readonly Command[] = [
   ovirtRestore,
   ovirtRecover,
   ovirtClean,
+  simulateOvirt,
   ...keyCommands,
   ...clientCommands,
   seal,

@@ -16,9 +16,13 @@ import { startImageio } from '../imageio/daemon.ts'
 import type { Imageio } from '../imageio/daemon.ts'
 import { openBackendByUrl } from '../imageio/open-backend.ts'
 import type { World } from '../model/world.ts'
+import { createAuthority } from '../pki/authority.ts'
 import type { Authority } from '../pki/authority.ts'
 
 const ADDRESS = '127.0.0.1'
+
+/** `foreign`: of an authority that nobody trusts. */
+export type CertificateKind = 'right' | 'expired' | 'foreign'
 
 export interface Image {
   open(): Promise<ImageBackend>
@@ -66,6 +70,14 @@ export class ImageHosts implements AsyncDisposable {
     return `https://${ADDRESS}:${(hidden.address() as AddressInfo).port}/images/${ticketId}`
   }
 
+  /** Gives a host's daemon another certificate, for connections to come. */
+  async setCertificate(hostId: string, kind: CertificateKind): Promise<void> {
+    const authority = kind === 'foreign' ? createAuthority('somebody-else') : this.#authority
+    const notAfterMs = kind === 'expired' ? Date.now() - 1_000 : undefined
+    const daemon = await this.daemonOf(hostId)
+    daemon.setCertificate(authority.issue({ names: this.#namesOf(hostId), notAfterMs }))
+  }
+
   /** From now on clients are given an address of the host that never answers; the proxy still reaches it. */
   async hide(hostId: string): Promise<void> {
     const sockets = new Set<Socket>()
@@ -92,12 +104,16 @@ export class ImageHosts implements AsyncDisposable {
     for (const daemon of this.#daemons.values()) await (await daemon)[Symbol.asyncDispose]()
   }
 
+  /** Its address in the engine first, then where it really listens. */
+  #namesOf(hostId: string): string[] {
+    return [String(this.#world.plain.hosts.get(hostId)?.['address']), ADDRESS, 'localhost']
+  }
+
   async #startDaemon(hostId: string): Promise<Imageio> {
-    const address = String(this.#world.plain.hosts.get(hostId)?.['address'])
     return await startImageio({
       clock: this.#world.clock,
       host: ADDRESS,
-      certificate: this.#authority.issue({ names: [address, ADDRESS, 'localhost'] }),
+      certificate: this.#authority.issue({ names: this.#namesOf(hostId) }),
       localSocket: `\0/org/ovirt/imageio/${hostId}`,
       openBackend: async url => {
         const image = this.#images.get(url)

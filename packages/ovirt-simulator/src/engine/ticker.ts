@@ -13,11 +13,15 @@ export const stopEngine = (world: World, forMs: number): void => {
   downUntil.set(world, world.clock.now() + forMs)
 }
 
+/** Stops it for good: nothing that was to be done later happens any more. */
+export const closeEngine = (world: World): void => stopEngine(world, Number.POSITIVE_INFINITY)
+
 /** Runs `task` in `ms`, or once the engine is up again. @returns a function that calls it off */
 export const after = (world: World, ms: number, task: (hold: Hold) => unknown): (() => void) => {
   let cancel = world.clock.schedule(ms, function due(hold): unknown {
     const waitMs = (downUntil.get(world) ?? 0) - world.clock.now()
     if (waitMs <= 0) return task(hold)
+    if (waitMs === Number.POSITIVE_INFINITY) return undefined
     cancel = world.clock.schedule(waitMs, due)
     return undefined
   })

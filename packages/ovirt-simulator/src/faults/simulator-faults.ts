@@ -1,7 +1,7 @@
 /** All faults on demand, in one place. @module */
 import { wipeCheckpoints } from '../engine/checkpoints.ts'
 import { removeDisk, leaveCheckpoints } from '../engine/create-disk.ts'
-import type { ImageHosts } from '../engine/image-hosts.ts'
+import type { CertificateKind, ImageHosts } from '../engine/image-hosts.ts'
 import { failMerges } from '../engine/snapshots.ts'
 import { stopEngine } from '../engine/ticker.ts'
 import type { Transfers } from '../engine/transfers.ts'
@@ -9,7 +9,6 @@ import type { SignIn } from '../http/sign-in.ts'
 import type { ArmedFault, ImageioFault } from '../imageio/faults.ts'
 import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
-import type { Identity } from '../pki/authority.ts'
 import type { HttpFaults } from './http-faults.ts'
 
 export interface SimulatorFaults {
@@ -25,8 +24,8 @@ export interface SimulatorFaults {
   /** Clients get no answer from a host's imageio; the proxy does. */
   hideHost(hostId: string): Promise<void>
   showHost(hostId: string): Promise<void>
-  /** Another certificate for the imageio of a host: an expired one, or one of another authority. */
-  setImageioCertificate(hostId: string, identity: Identity): Promise<void>
+  /** Another certificate for the imageio of a host. */
+  setImageioCertificate(hostId: string, kind: CertificateKind): Promise<void>
   /** The imageio of a host starts anew: all tickets are gone. */
   restartImageio(hostId: string): Promise<void>
   /** The next merges of a VM's snapshots fail. */
@@ -63,7 +62,7 @@ export const simulatorFaults = ({ world, http, hosts, transfers, signIn }: Fault
   },
   hideHost: async hostId => await hosts.hide(hostId),
   showHost: async hostId => await hosts.show(hostId),
-  setImageioCertificate: async (hostId, identity) => (await hosts.daemonOf(hostId)).setCertificate(identity),
+  setImageioCertificate: async (hostId, kind) => await hosts.setCertificate(hostId, kind),
   restartImageio: async hostId => await (await hosts.daemonOf(hostId)).restart(),
   failMerges: (vmId, times = 1) => failMerges(world, vmId, times),
   failVerification: diskId => transfers.failVerification(diskId),

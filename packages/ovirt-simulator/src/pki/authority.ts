@@ -20,7 +20,7 @@ export interface IssueOptions {
   /** Host names and IPv4 addresses; the first is the subject. */
   readonly names: readonly string[]
   /** Until when, milliseconds since 1970. @default a year from now */
-  readonly notAfterMs?: number
+  readonly notAfterMs?: number | undefined
 }
 
 export interface Authority {

@@ -1,0 +1,213 @@
+import { test } from 'tap'
+import { createSimulator, createVirtualClock, parseFaultPlan, applyFaultPlan } from '@granary/ovirt-simulator'
+import { Client, setUp } from './client.ts'
+import { MIB, addDisk, addMachine, extentsOf, finish, phase, readImage, readyBackup, startTransfer } from './flows.ts'
+
+const NEW_VM = { name: 'x', cluster: { name: 'Default' }, template: { name: 'Blank' } }
+
+test('a request is applied and its answer lost, for POST, PUT, DELETE and actions', async t => {
+  const client = await setUp(t)
+  const { faults } = client.simulator
+  faults.http.add({ kind: 'lose-answer', method: 'POST', path: '*/vms', times: 1 })
+  await t.rejects(client.post('vms', NEW_VM))
+  const [vm] = (await client.get('vms')).json.vm
+  t.equal(vm.name, 'x')
+  faults.http.add({ kind: 'lose-answer', method: 'PUT', times: 1 })
+  await t.rejects(client.send('PUT', `vms/${vm.id}`, { body: { name: 'y' } }))
+  t.equal((await client.get(`vms/${vm.id}`)).json.name, 'y')
+  faults.http.add({ kind: 'lose-answer', path: '*/start', times: 1 })
+  await t.rejects(client.post(`vms/${vm.id}/start`, {}))
+  await client.until(`vms/${vm.id}`, ({ json }) => json.status === 'up')
+  await client.post(`vms/${vm.id}/stop`, {})
+  faults.http.add({ kind: 'lose-answer', method: 'DELETE', times: 1 })
+  await t.rejects(client.send('DELETE', `vms/${vm.id}`))
+  t.equal((await client.get(`vms/${vm.id}`)).status, 404)
+})
+
+test('a dropped connection: nothing is applied', async t => {
+  const client = await setUp(t)
+  client.simulator.faults.http.add({ kind: 'drop', method: 'POST', times: 2 })
+  for (let n = 0; n < 2; n++) await t.rejects(client.post('vms', NEW_VM))
+  t.same((await client.get('vms')).json, {})
+  t.equal((await client.post('vms', NEW_VM)).status, 201)
+})
+
+test('401 midway, 503 for a time, storms of 409, late answers', async t => {
+  const client = await setUp(t)
+  const { faults, clock } = client.simulator
+  faults.http.add({ kind: 'status', status: 401, after: 1, times: 1 })
+  t.same(
+    [(await client.get('vms')).status, (await client.get('vms')).status, (await client.get('vms')).status],
+    [200, 401, 200],
+  )
+  faults.http.add({ kind: 'status', status: 503, forMs: 60_000 })
+  t.equal((await client.get('vms')).status, 503)
+  await clock.sleep(59_000)
+  t.equal((await client.get('vms')).status, 503)
+  await clock.sleep(1_000)
+  t.equal((await client.get('vms')).status, 200)
+  faults.http.add({ kind: 'refuse', status: 409, detail: 'Related operation is currently in progress.', times: 3 })
+  for (let n = 0; n < 3; n++) {
+    const { status, json } = await client.get('vms')
+    t.same(
+      [status, json],
+      [409, { detail: '[Related operation is currently in progress.]', reason: 'Operation Failed' }],
+    )
+  }
+  faults.http.add({ kind: 'delay', ms: 90_000, times: 1 })
+  const before = clock.now()
+  t.equal((await client.get('vms')).status, 200)
+  t.equal(clock.now() - before, 90_000)
+})
+
+test('the engine is away for its clients: imageio goes on, tickets are renewed', async t => {
+  const client = await setUp(t)
+  const { faults, clock } = client.simulator
+  const transfer = await startTransfer(client, {
+    disk: { id: await addDisk(client) },
+    direction: 'download',
+    format: 'raw',
+    inactivity_timeout: 3600,
+  })
+  faults.engineAway(40 * 60_000, 'network')
+  await clock.sleep(30 * 60_000)
+  await t.rejects(client.get('vms'))
+  t.equal((await readImage(client, transfer.transfer_url, 0, 16)).length, 16)
+  await clock.sleep(10 * 60_000)
+  t.equal((await client.get('vms')).status, 401, 'the session was idle for too long')
+})
+
+test('faults of imageio: late extents, dropped and truncated bodies, an expired ticket', async t => {
+  const client = await setUp(t)
+  const { faults, clock } = client.simulator
+  const diskId = await addDisk(client)
+  const transfer = await startTransfer(client, {
+    disk: { id: diskId },
+    direction: 'download',
+    format: 'raw',
+    inactivity_timeout: 3600,
+  })
+  const { id } = transfer.host
+  await faults.imageio(id, { when: ({ resource }) => resource === 'extents', effect: { kind: 'delay', ms: 600_000 } })
+  const before = clock.now()
+  await extentsOf(client, transfer.transfer_url, 'zero')
+  t.equal(clock.now() - before, 600_000)
+  for (const kind of ['drop', 'truncate'] as const) {
+    await faults.imageio(id, { effect: { kind, afterBytes: 1000 } })
+    await t.rejects(readImage(client, transfer.transfer_url, 0, MIB), kind)
+  }
+  await faults.imageio(id, { effect: { kind: 'expire' } })
+  await t.rejects(readImage(client, transfer.transfer_url, 0, 16), /403/)
+})
+
+test('§1.3 the certificate of imageio alone is of another authority, or expired', async t => {
+  const client = await setUp(t)
+  const { faults, site } = client.simulator
+  const diskId = await addDisk(client)
+  const transfer = await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  for (const [kind, code] of [
+    ['foreign', /CERT|VERIFY|ISSUER/],
+    ['expired', /CERT_HAS_EXPIRED/],
+  ] as const) {
+    for (const hostId of site.hostIds) await faults.setImageioCertificate(hostId, kind)
+    await t.rejects(readImage(client, transfer.transfer_url, 0, 16), { code })
+    t.equal((await client.get('vms')).status, 200, 'the engine is as it was')
+  }
+  for (const hostId of site.hostIds) await faults.setImageioCertificate(hostId, 'right')
+  t.equal((await readImage(client, transfer.transfer_url, 0, 16)).length, 16)
+})
+
+test('others change things midway: disks resized, removed, detached, checkpoints wiped, domains inactive', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const { faults, site } = client.simulator
+  const machine = await addMachine(client, { disks: 3 })
+  const [resized = '', removed = '', detached = ''] = machine.diskIds
+  const backup = await readyBackup(client, machine)
+  await faults.resizeDisk(resized, 8 * MIB)
+  t.equal((await client.get(`disks/${resized}`)).json.provisioned_size, String(8 * MIB))
+  await faults.removeDisk(removed)
+  t.equal((await client.get(`disks/${removed}`)).status, 404)
+  faults.detachDisk(machine.vm.id, detached)
+  t.equal((await client.get(`vms/${machine.vm.id}/diskattachments`)).json.disk_attachment.length, 1)
+  faults.wipeCheckpoints(machine.vm.id)
+  t.same((await client.get(`vms/${machine.vm.id}/checkpoints`)).json, {})
+  faults.setStorageDomainStatus(site.storageDomains[0]?.id ?? '', 'inactive')
+  const refused = await client.post('imagetransfers', {
+    disk: { id: resized },
+    backup: { id: backup.id },
+    direction: 'download',
+    format: 'raw',
+  })
+  t.equal(refused.status, 409)
+  const domain = (await client.get(`storagedomains/${site.storageDomains[0]?.id}`)).json
+  t.notOk('available' in domain, '§2.5 numbers of an inactive domain are absent')
+})
+
+test('two installations and a foreign product on one clock', async t => {
+  await using clock = createVirtualClock()
+  const first = await createSimulator({ dir: t.testdir(), clock })
+  await using second = await createSimulator({ dir: t.testdirName, clock, profile: 'zvirt-4.0' })
+  const clients = [await new Client(first).signIn(), await new Client(second).signIn()]
+  t.teardown(() => clients.forEach(client => client.close()))
+  const machines = [await addMachine(clients[0] as Client), await addMachine(clients[1] as Client)]
+  for (const [n, client] of clients.entries()) {
+    const foreign = await readyBackup(client, machines[n] as never, { description: 'SomeOtherBackup 7.1' })
+    t.equal(foreign.phase, 'ready')
+    t.equal(foreign.description, 'SomeOtherBackup 7.1')
+  }
+  await first[Symbol.asyncDispose]()
+  await clock.sleep(600_000)
+  t.equal((await (clients[1] as Client).get('vms')).status, 200, 'the other goes on')
+})
+
+test('a plan of faults is checked, entry by entry', async t => {
+  for (const [text, place] of [
+    ['nonsense', 'the file'],
+    ['[]', 'the file'],
+    ['{"surprise":1}', 'surprise'],
+    ['{"http":{}}', 'http'],
+    ['{"http":[1]}', 'http[0]'],
+    ['{"http":[{"kind":"status"}]}', 'http[0].status'],
+    ['{"http":[{"kind":"refuse","status":409}]}', 'http[0].detail'],
+    ['{"http":[{"kind":"drop","times":"1"}]}', 'http[0].times'],
+    ['{"http":[{"kind":"drop","wat":1}]}', 'http[0].wat'],
+    ['{"imageio":[{}]}', 'imageio[0].effect'],
+    ['{"imageio":[{"effect":{"kind":"drop"}}]}', 'imageio[0].effect.afterBytes'],
+    ['{"engineAway":[{"how":"gone"}]}', 'engineAway[0].how'],
+    ['{"engineAway":[{"how":"down","afterMs":1}]}', 'engineAway[0].forMs'],
+    ['{"hiddenHosts":[1]}', 'hiddenHosts'],
+  ] as const)
+    t.throws(() => parseFaultPlan(text), { code: 'GRANARY_INVALID_ARGUMENT', detail: { place } }, text)
+})
+
+test('a plan of faults strikes as written', async t => {
+  const client = await setUp(t)
+  const { simulator } = client
+  const plan = parseFaultPlan(
+    JSON.stringify({
+      http: [{ kind: 'status', status: 503, path: '*/api/hosts', times: 1 }],
+      imageio: [{ host: 'host1', resource: 'extents', effect: { kind: 'status', status: 500 } }],
+      engineAway: [{ afterMs: 60_000, forMs: 60_000, how: 'network' }],
+      hiddenHosts: ['host2'],
+    }),
+  )
+  await applyFaultPlan(simulator, plan)
+  t.equal((await client.get('hosts')).status, 503)
+  t.equal((await client.get('hosts')).status, 200)
+  const diskId = await addDisk(client)
+  const direct = await startTransfer(client, {
+    disk: { id: diskId },
+    direction: 'download',
+    format: 'raw',
+    host: { id: simulator.site.hostIds[0] },
+  })
+  await t.rejects(extentsOf(client, direct.transfer_url, 'zero'), /500/)
+  t.ok(await extentsOf(client, direct.transfer_url, 'zero'))
+  await finish(client, direct.id)
+  await simulator.clock.sleep(60_000)
+  await t.rejects(client.get('hosts'))
+  await simulator.clock.sleep(60_000)
+  t.equal((await client.get('hosts')).status, 200)
+  await t.rejects(applyFaultPlan(simulator, { ...plan, hiddenHosts: ['nobody'] }), { code: 'GRANARY_INVALID_ARGUMENT' })
+  await phase(client, 'imagetransfers/' + direct.id, 'finished_success')
+})

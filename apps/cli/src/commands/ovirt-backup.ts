@@ -15,7 +15,7 @@ import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { parseLabels, parseWorkers } from '../backup-options.ts'
 import { OVIRT_OPTIONS, VM_OPTIONS } from '../ovirt/ovirt-options.ts'
-import { loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
+import { keepAliveMs, loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
 import { recoverFirst } from '../ovirt/recover-first.ts'
 import { showVmProgress } from '../ovirt/vm-progress.ts'
 import { openRepositoryOf } from '../open-repository.ts'
@@ -59,7 +59,14 @@ export const ovirtBackup: Command = {
     const vms = await chooseVms(engine, choiceOf(invocation), { signal })
     const progress = showVmProgress(terminal)
     const results = await backupVms(
-      { engine, repository, journal, openImage: openImageDisk, settings: config, host: hostPathOf(config) },
+      {
+        engine,
+        repository,
+        journal,
+        openImage: async opening => await openImageDisk({ ...opening, keepAliveMs: keepAliveMs(config) }),
+        settings: config,
+        host: hostPathOf(config),
+      },
       {
         ...options,
         vms,

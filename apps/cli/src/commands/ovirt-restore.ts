@@ -12,7 +12,7 @@ import { isGiven, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { confirm } from '../ovirt/confirm.ts'
-import { loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
+import { keepAliveMs, loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
 import { OVIRT_OPTIONS } from '../ovirt/ovirt-options.ts'
 import { RESTORE_OPTIONS, restoreChoicesOf } from '../ovirt/restore-options.ts'
 import { showInPlacePlan, showInPlaceReport, showPlan, showReport } from '../ovirt/restore-output.ts'
@@ -95,7 +95,7 @@ const working = async <Result>(
       engine,
       journal,
       settings: config,
-      openUpload: async options => await openImageUpload(options),
+      openUpload: async options => await openImageUpload({ ...options, keepAliveMs: keepAliveMs(config) }),
       onEvent(event) {
         if (event.type === 'step') terminal.emit({ type: 'restore-step', v: 1, step: event.step, what: event.what })
         else progress.show({ what: event.disk, doneBytes: event.doneBytes, totalBytes: event.totalBytes })

@@ -66,3 +66,7 @@ export const openJournalOf = async (config: OvirtConfig): Promise<Journal> => {
   const { journalFolder: folder, installationId } = config
   return await Journal.open({ folder, ...(installationId === undefined ? {} : { installation: installationId }) })
 }
+
+/** How often an idle transfer shows that it lives: well within its inactivity timeout, which may be 5 s. */
+export const keepAliveMs = ({ transferInactivitySeconds }: OvirtConfig): number =>
+  Math.floor((transferInactivitySeconds * 1000) / 3)

@@ -1,2 +1,13 @@
 /** Which files are on which snapshot's disks: recorded in the repository, searched in SQLite. @module */
-export {}
+export type { IndexedSnapshot, IndexedTree, PagePlace, SyncOptions, SyncReport } from './catalog-index.ts'
+export { CatalogIndex } from './catalog-index.ts'
+export type { CatalogRow, CatalogType } from './format/row.ts'
+export { CATALOG_TYPES } from './format/row.ts'
+export type { CatalogCounts, CatalogRecord, CatalogVolume, CatalogWarning } from './format/stream.ts'
+export { decodeCatalog, encodeCatalog } from './format/stream.ts'
+export type { CatalogProgress, RecordCatalogOptions, RecordedCatalog } from './record.ts'
+export { recordCatalog } from './record.ts'
+export type { CatalogQuery, SortColumn } from './search/query.ts'
+export { SORT_COLUMNS } from './search/query.ts'
+export type { CatalogHit, CatalogResult } from './search/search.ts'
+export { searchCatalog } from './search/search.ts'

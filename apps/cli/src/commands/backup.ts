@@ -2,6 +2,7 @@ import { GranaryError, formatBytes, formatDuration } from '@granary/core'
 import { backup as backUp, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { DiskInput, DiskProgress, Snapshot } from '@granary/dedup-store'
 import { parseLabels, parseWorkers } from '../backup-options.ts'
+import { recordFilesAfterBackup } from '../catalog/record-files.ts'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { BACKING_OPTIONS } from '../disks/image-file.ts'
@@ -35,6 +36,10 @@ export const backup: Command = {
     },
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshot', isRepeated: true },
     { flags: '--workers <N>', description: 'threads that read, compress and seal; 0 for none beside the main one' },
+    {
+      flags: '--file-list',
+      description: 'list the files afterwards, for granary find; a failure there is only a warning',
+    },
     ...BACKING_OPTIONS,
   ],
   examples: [
@@ -75,6 +80,7 @@ export const backup: Command = {
         await readSnapshot(repository.context, snapshot.id),
         (performance.now() - startMs) / 1000,
       )
+      if (isGiven(invocation, 'fileList')) await recordFilesAfterBackup(terminal, repository, snapshot.id, signal)
       return 0
     } finally {
       for (const { disk } of sources) await disk[Symbol.asyncDispose]()

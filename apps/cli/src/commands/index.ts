@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { backup } from './backup.ts'
 import { bench } from './bench.ts'
 import { cat } from './cat.ts'
+import { catalogCommands } from './catalog.ts'
 import { check } from './check.ts'
 import { clientCommands } from './client.ts'
 import { commit } from './commit.ts'
@@ -10,6 +11,7 @@ import { completion } from './completion.ts'
 import { copy } from './copy.ts'
 import { diff } from './diff.ts'
 import { extract } from './extract.ts'
+import { find } from './find.ts'
 import { forget } from './forget.ts'
 import { gc } from './gc.ts'
 import { info } from './info.ts'
@@ -55,6 +57,8 @@ export const commands: readonly Command[] = [
   ls,
   cat,
   extract,
+  find,
+  ...catalogCommands,
   map,
   info,
   measure,

@@ -15,15 +15,13 @@ import { UNLOCK_OPTION, unlockOptions } from './unlock-option.ts'
 
 const CODE_PAGES: readonly CodePage[] = ['cp437', 'cp850', 'cp852', 'cp866', 'cp1251']
 
-export const GUEST_OPTIONS: readonly OptionRow[] = [
-  {
-    flags: '--code-page <NAME>',
-    description: 'of short names on FAT that have no long one (default: cp437)',
-    values: CODE_PAGES,
-  },
-  UNLOCK_OPTION,
-  ...BACKING_OPTIONS,
-]
+export const CODE_PAGE_OPTION: OptionRow = {
+  flags: '--code-page <NAME>',
+  description: 'of short names on FAT that have no long one (default: cp437)',
+  values: CODE_PAGES,
+}
+
+export const GUEST_OPTIONS: readonly OptionRow[] = [CODE_PAGE_OPTION, UNLOCK_OPTION, ...BACKING_OPTIONS]
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` */
 export const codePageOf = (invocation: Invocation): { readonly codePage?: CodePage } => {

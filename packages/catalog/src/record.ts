@@ -4,7 +4,7 @@ import type { AbortOptions, DiskReader } from '@granary/core'
 import { backup, forgetSnapshot, listCatalogs, openDisk, readSnapshot } from '@granary/dedup-store'
 import type { CatalogSnapshot, Repository } from '@granary/dedup-store'
 import { openVolumes } from '@granary/guestfs'
-import type { CodePage, FileTree, Name, Volume, WalkItem } from '@granary/guestfs'
+import type { CodePage, FileTree, OpenVolumesOptions, Name, Volume, WalkItem } from '@granary/guestfs'
 import { encodePage } from './format/page.ts'
 import { paginate } from './format/paginate.ts'
 import type { CatalogRow } from './format/row.ts'
@@ -31,6 +31,8 @@ export interface RecordCatalogOptions extends AbortOptions {
   readonly snapshots?: boolean
   /** Of short names on FAT. @default 'cp437' */
   readonly codePage?: CodePage
+  /** Keys of encrypted volumes. */
+  readonly unlock?: Omit<OpenVolumesOptions, 'signal'>
   /** After this long it gives up, and nothing is recorded. @default none */
   readonly timeoutMs?: number
   /** Called after each page. */
@@ -105,8 +107,8 @@ interface Work {
 }
 
 async function* recordsOf(disks: readonly DiskReader[], work: Work): AsyncGenerator<CatalogRecord, void, undefined> {
-  const { signal } = work.options
-  await using set = await openVolumes(disks, { signal })
+  const { signal, unlock } = work.options
+  await using set = await openVolumes(disks, { ...unlock, signal })
   for (const { where, message } of set.warnings) warn(work, { where, message })
   for (const volume of set.volumes) yield* volumeRecords(volume, work)
   for (const warning of work.warnings) yield { kind: 'warning', warning }

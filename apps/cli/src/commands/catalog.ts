@@ -4,6 +4,7 @@ import { recordFiles } from '../catalog/record-files.ts'
 import { isGiven, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { codePageOf, CODE_PAGE_OPTION } from '../guest/open-disks.ts'
+import { UNLOCK_OPTION, unlockOptions } from '../guest/unlock-option.ts'
 import { openRepositoryOf } from '../open-repository.ts'
 import { formatTime, shortId } from '../snapshot-output.ts'
 import { formatTable } from '../terminal/table.ts'
@@ -17,16 +18,19 @@ const add: Command = {
     { flags: '--snapshots', description: 'read-only snapshots of btrfs too' },
     { flags: '--timeout <SECONDS>', description: 'give up on a snapshot after this long (default: never)' },
     CODE_PAGE_OPTION,
+    UNLOCK_OPTION,
   ],
   examples: ['granary catalog add latest', 'granary catalog add --missing'],
   async run(invocation) {
     const { terminal, signal } = invocation
     await using repository = await openRepositoryOf(invocation)
     const timeoutMs = timeoutOf(invocation)
+    const unlock = await unlockOptions(invocation)
     for (const id of await chooseSnapshots(invocation, repository.context))
       await recordFiles(terminal, repository, id, {
         signal,
         snapshots: isGiven(invocation, 'snapshots'),
+        unlock,
         ...codePageOf(invocation),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       })

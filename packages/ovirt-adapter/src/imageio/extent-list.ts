@@ -1,4 +1,4 @@
-/** Extents of an image, kept small: 13 bytes a run, and coarser once there are too many. @module */
+/** Extents of an image, kept small: 9 bytes a run, and coarser once there are too many. @module */
 import { clipExtents } from '@granary/core'
 import type { Extent, ExtentKind, Range } from '@granary/core'
 

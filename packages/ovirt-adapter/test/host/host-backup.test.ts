@@ -29,9 +29,8 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
   const disk = simulator.disk([...vm.attachments.keys()][0] as string)
   const guest = await createGuest(t, { domain: vm.id, disk: disk.id })
   await guest.start({ isFresh: true })
-  await guest.shell(
-    'printf "#!/bin/sh\\necho $0 >> /root/scripts" > /root/hook; cp /root/hook /root/hook2; chmod +x /root/hook*',
-  )
+  const script = (word: string): string => `printf '#!/bin/sh\\necho ${word} >> /root/scripts\\n' > /root/hook-${word}`
+  await guest.shell(`${script('one')}; ${script('two')}; chmod +x /root/hook-*; sync`)
 
   await using engine = new Engine({ url: simulator.url, apiCa: simulator.ca, ...simulator.credentials })
   const secret = { kind: 'passphrase', passphrase: 'a guest of its own' } as const

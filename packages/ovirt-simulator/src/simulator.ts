@@ -125,6 +125,7 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
     clock,
     site: { routes, signIn, certificates },
     faults: http,
+    moments: world.moments,
     identity,
     port: options.port,
   })

@@ -143,6 +143,19 @@ test('others change things midway: disks resized, removed, detached, checkpoints
   t.notOk('available' in domain, '§2.5 numbers of an inactive domain are absent')
 })
 
+test('a name is taken between the check and the POST', async t => {
+  const client = await setUp(t)
+  const { simulator } = client
+  const { inventory, site, moments } = simulator
+  const end = moments.on('engine-request', async ({ request }) => {
+    if (request !== 'POST /ovirt-engine/api/vms') return
+    end()
+    await inventory.addVm({ name: 'x', clusterId: site.clusterId })
+  })
+  t.same((await client.get('vms?search=name%3Dx')).json, {})
+  t.equal((await client.post('vms', NEW_VM)).status, 409)
+})
+
 test('two installations and a foreign product on one clock', async t => {
   await using clock = createVirtualClock()
   const first = await createSimulator({ dir: t.testdir(), clock })

@@ -5,6 +5,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { SimulatorClock } from '../clock/clock.ts'
 import type { HttpFault, HttpFaults } from '../faults/http-faults.ts'
+import type { Moments } from '../model/moments.ts'
 import type { Identity } from '../pki/authority.ts'
 import { operationFailed } from './api-error.ts'
 import { dispatch } from './dispatch.ts'
@@ -16,6 +17,7 @@ export interface ServerOptions {
   readonly clock: SimulatorClock
   readonly site: Site
   readonly faults: HttpFaults
+  readonly moments: Moments
   readonly identity: Identity
   /** @default a free one */
   readonly port?: number | undefined
@@ -69,6 +71,7 @@ const answer = async (options: ServerOptions, request: IncomingMessage, response
   const faults = options.faults.strike(method, url.split('?')[0] ?? '')
   const body = await readBody(request)
   if (body === undefined || faults.some(({ kind }) => kind === 'drop')) return void request.socket.destroy()
+  await options.moments.reach({ name: 'engine-request', request: `${method} ${url.split('?')[0] ?? ''}` })
   const wait = async (ms: number): Promise<void> => await hold.sleep(ms)
   const reply = replyInstead(faults, request) ?? (await dispatch(options.site, { request, body, wait }))
   if (faults.some(({ kind }) => kind === 'lose-answer')) return void request.socket.destroy()

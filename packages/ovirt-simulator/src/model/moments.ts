@@ -19,6 +19,8 @@ export type MomentName =
   | 'transfer-ended'
   /** Before a piece of a backup is read. */
   | 'backup-read'
+  /** Before the engine looks at a request: what somebody else does between a client's check and its POST. */
+  | 'engine-request'
 
 export interface Moment {
   readonly name: MomentName
@@ -26,6 +28,8 @@ export interface Moment {
   readonly diskId?: string | undefined
   readonly backupId?: string | undefined
   readonly transferId?: string | undefined
+  /** Of an `engine-request`: method and path, such as `POST /ovirt-engine/api/vms`. */
+  readonly request?: string
 }
 
 type Step = (moment: Moment) => void | Promise<void>

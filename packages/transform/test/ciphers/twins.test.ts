@@ -5,7 +5,7 @@ import { twins } from './twins/index.ts'
 import { toHex } from './vectors.ts'
 
 // Alone it takes seconds; on a busy machine tap's 30 would not do.
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 

@@ -1,7 +1,6 @@
 /** Copy on write: a disk that can be written over one that cannot. What is written is kept in an image; the base never changes. @module */
 import { GranaryError } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
-import { concurrentWriter } from './concurrent-writer.ts'
 import { createQcow2 } from './create.ts'
 import { readQcow2Info } from './info.ts'
 import { openQcow2Writer } from './open-writer.ts'
@@ -31,7 +30,7 @@ export const openOverlay = async (
     await file[Symbol.asyncDispose]?.()
     throw error
   }
-  return concurrentWriter(await openQcow2Writer(file, { backingDisk: borrowed(base), workers: 0 }))
+  return await openQcow2Writer(file, { backingDisk: borrowed(base), workers: 0 })
 }
 
 const checkBase = async (file: WritableFile, base: DiskReader, name: string): Promise<void> => {

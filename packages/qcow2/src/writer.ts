@@ -13,8 +13,9 @@ import type { Qcow2Info } from './info.ts'
 import { layerExtents } from './layer-extents.ts'
 import { readLayer } from './layer.ts'
 import type { Layer, ReadCompressed } from './layer.ts'
+import { SharedRangeLock } from './shared-range-lock.ts'
 
-/** A qcow2 image as a disk that can be written at random, and read meanwhile. */
+/** A qcow2 image as a disk that can be written at random, and read meanwhile. Calls may come at once, in any order. */
 export interface Qcow2Writer extends DiskWriter, DiskReader {
   info(): Qcow2Info
   /**
@@ -241,6 +242,8 @@ export class ImageWriter {
 export const writerDisk = (writer: ImageWriter, { backing, close }: WriterParts): Qcow2Writer => {
   const { editor, layer } = writer
   const { sizeBytes } = layer
+  // A table points to a new cluster before its bytes have arrived there: what touches one cluster waits for each other.
+  const lock = new SharedRangeLock(layer.clusterBytes)
   let closing: Promise<void> | undefined
   const closeAll = async (): Promise<void> => {
     try {
@@ -262,7 +265,8 @@ export const writerDisk = (writer: ImageWriter, { backing, close }: WriterParts)
     async read(offset, target, { signal } = {}) {
       signal?.throwIfAborted()
       checkRange(offset, target.length, sizeBytes)
-      await readLayer(layer, offset, target, signal)
+      const range = { offset, length: target.length, isShared: true }
+      await lock.run(range, () => readLayer(layer, offset, target, signal))
     },
     async *extents({ offset = 0, length = sizeBytes - offset, signal } = {}) {
       signal?.throwIfAborted()
@@ -272,12 +276,12 @@ export const writerDisk = (writer: ImageWriter, { backing, close }: WriterParts)
     async write(offset, bytes, options = {}) {
       options.signal?.throwIfAborted()
       checkRange(offset, bytes.length, sizeBytes)
-      await writer.write(offset, bytes, options)
+      await lock.run({ offset, length: bytes.length, isShared: false }, () => writer.write(offset, bytes, options))
     },
     async zero(offset, length, options = {}) {
       options.signal?.throwIfAborted()
       checkRange(offset, length, sizeBytes)
-      await writer.zero(offset, length, options)
+      await lock.run({ offset, length, isShared: false }, () => writer.zero(offset, length, options))
     },
     async flush({ signal } = {}) {
       signal?.throwIfAborted()

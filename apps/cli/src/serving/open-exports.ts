@@ -4,7 +4,7 @@ import { GranaryError, openRawWriter } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
 import { cachedDisk, connectNbd } from '@granary/nbd'
 import type { NbdExport } from '@granary/nbd'
-import { concurrentWriter, filesInFolder, openFileToWrite, openQcow2Writer, refuseReferences } from '@granary/qcow2'
+import { filesInFolder, openFileToWrite, openQcow2Writer, refuseReferences } from '@granary/qcow2'
 import { parseDiskAddress } from '../disks/disk-address.ts'
 import type { DiskAddress } from '../disks/disk-address.ts'
 import { lockFile } from '../disks/file-lock.ts'
@@ -125,5 +125,5 @@ const openImage = async (
   { allowBacking = [], noBacking = false }: SourceOptions,
 ): Promise<DiskReader & DiskWriter> => {
   const resolve = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
-  return concurrentWriter(await openQcow2Writer(await openFileToWrite(path), { resolve, location: path, workers: 0 }))
+  return await openQcow2Writer(await openFileToWrite(path), { resolve, location: path, workers: 0 })
 }

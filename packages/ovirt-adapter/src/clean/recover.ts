@@ -11,13 +11,20 @@ import type { Engine } from '../engine/engine.ts'
 import type { PendingEntry } from '../journal/entry.ts'
 import type { Journal, JournalEntry } from '../journal/journal.ts'
 import { undoProbe } from '../check/deep.ts'
+import { FILES_UNDO } from '../files/eject-files.ts'
 import { HOST_UNDO } from '../host/journaled.ts'
 import { undoBackup } from './undo-backup.ts'
 import { undoTransfer } from './undo-transfer.ts'
 import type { Outcome, UndoTable } from './undo.ts'
 
 /** Of backups and checks. */
-export const BACKUP_UNDO: UndoTable = { backup: undoBackup, transfer: undoTransfer, probe: undoProbe, ...HOST_UNDO }
+export const BACKUP_UNDO: UndoTable = {
+  backup: undoBackup,
+  transfer: undoTransfer,
+  probe: undoProbe,
+  ...HOST_UNDO,
+  ...FILES_UNDO,
+}
 
 export interface RecoverOptions extends AbortOptions {
   readonly engine: Engine

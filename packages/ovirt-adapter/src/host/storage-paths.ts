@@ -45,7 +45,10 @@ export const findVolume = async (ids: VolumeIds, options: StoragePathOptions = {
 }
 
 /** The id names the domain: how the mount is named (server, path, `_` for `/`) need not be known. */
-const findDomain = async (id: string, { root = '/rhev/data-center', signal }: StoragePathOptions): Promise<string> => {
+export const findDomain = async (
+  id: string,
+  { root = '/rhev/data-center', signal }: StoragePathOptions,
+): Promise<string> => {
   const mounts = join(root, 'mnt')
   for (const folder of [mounts, join(mounts, 'glusterSD')])
     for (const mount of await list(folder)) {

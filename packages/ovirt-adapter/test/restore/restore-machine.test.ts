@@ -2,10 +2,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { restoreMachine } from '../../src/index.ts'
 import type { ReadableSource, RestoreChoices, RestoreReport } from '../../src/index.ts'
-import { MIB, addMachine, differencesOf, openSite, sourceOf } from './restore-site.ts'
+import { MIB, NOTHING_LEFT, addMachine, compare, differencesOf, openSite, sourceOf } from './restore-site.ts'
 import type { RestoreSite } from './restore-site.ts'
-
-const NOTHING_LEFT = { lockedDisks: [], openTransfers: [], floatingDisks: [], illegalDisks: [], lockedVms: [] }
 
 /** Restores, and holds every disk against what it should be. */
 const restoreAndCompare = async (
@@ -20,13 +18,6 @@ const restoreAndCompare = async (
   t.match(site.simulator.state(), NOTHING_LEFT)
   t.same(journal.pending, [])
   return report
-}
-
-const compare = async (t: Test, site: RestoreSite, source: ReadableSource, report: RestoreReport): Promise<void> => {
-  for (const { id, alias } of report.disks) {
-    const name = source.record.disks.find(disk => disk.alias === alias)?.name ?? ''
-    t.equal(await differencesOf(site, source, name, id), 0, `${alias} to the bit`)
-  }
 }
 
 t.test('a machine is restored beside its original', async t => {
@@ -244,7 +235,7 @@ t.test('what was asked for is all that is made: single disks, and disks without 
     source,
     await site.plan(source, { disksOnly: true, excludedDisks: ['web_Disk2'] }),
   )
-  await compare(t, site, source, report)
+  t.equal(await differencesOf(site, source, 'web_Disk1', report.disks[0]?.id ?? ''), 0)
   t.equal(report.vmId, undefined)
   t.same(
     site.simulator.state().floatingDisks,

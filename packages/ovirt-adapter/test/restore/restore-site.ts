@@ -12,8 +12,27 @@ import { seededBytes } from '@granary/testing'
 import { gatherMachine } from '../../src/backup/gather-machine.ts'
 import { listAttachments } from '../../src/engine/resources/disks.ts'
 import { readVm } from '../../src/engine/resources/vms.ts'
-import { Engine, Journal, openImageUpload, planRestore, readRestoreTarget, requirePlan } from '../../src/index.ts'
-import type { MachineRecord, ReadableSource, RestoreChoices, RestoreContext, RestorePlan } from '../../src/index.ts'
+import {
+  BACKUP_UNDO,
+  Engine,
+  Journal,
+  openImageUpload,
+  planRestore,
+  readRestoreTarget,
+  recover,
+  requirePlan,
+  restoreUndo,
+} from '../../src/index.ts'
+import type {
+  MachineRecord,
+  ReadableSource,
+  Recovered,
+  RestoreChoices,
+  RestoreContext,
+  RestorePlan,
+  RestoreReport,
+} from '../../src/index.ts'
+import type { Test } from 'tap'
 
 export const MIB = 1024 ** 2
 
@@ -51,7 +70,8 @@ export const openSite = async (options: Omit<SimulatorOptions, 'dir'> = {}): Pro
       engine,
       journal,
       settings: SETTINGS,
-      openUpload: async upload => await openImageUpload({ ...upload, clock, isLocalAllowed: false }),
+      openUpload: async upload =>
+        await openImageUpload({ ...upload, clock, isLocalAllowed: false, connectTimeoutMs: 500 }),
       ...overrides,
     }),
     async plan(source, choices = {}) {
@@ -144,4 +164,48 @@ export const differencesOf = async (
   const bytes = new Uint8Array(site.simulator.disk(diskId).volume?.sizeBytes ?? 0)
   await disk.read(0, bytes.subarray(0, disk.sizeBytes))
   return (await site.simulator.differences(await site.simulator.record(diskId), bytes)).length
+}
+
+export const NOTHING_LEFT = { lockedDisks: [], openTransfers: [], floatingDisks: [], illegalDisks: [], lockedVms: [] }
+const DAY_MS = 86_400_000
+export const GIB = 1024 ** 3
+
+/** What the next start does about what is left. */
+export const recoverIn = async (
+  site: RestoreSite,
+  journal: Journal,
+  options: { removesResumable?: boolean; ageLimitMs?: number; isDry?: boolean } = {},
+): Promise<readonly Recovered[]> => {
+  const { isDry = false, ...rest } = options
+  const undo = { ...BACKUP_UNDO, ...restoreUndo({ journal, settings: SETTINGS, ageLimitMs: 14 * DAY_MS, ...rest }) }
+  return await recover({ engine: site.engine, journal, undo, isDry })
+}
+
+/** Every disk to the bit, and nothing left over. */
+export const compare = async (
+  t: Test,
+  site: RestoreSite,
+  source: ReadableSource,
+  report: RestoreReport,
+): Promise<void> => {
+  for (const { id, alias } of report.disks)
+    t.equal(await differencesOf(site, source, alias, id), 0, `${alias} to the bit`)
+  t.match(site.simulator.state(), NOTHING_LEFT)
+}
+
+export const vmNames = async (site: RestoreSite): Promise<string[]> =>
+  ((await site.engine.get('/vms'))['vm'] as { name: string }[]).map(({ name }) => name).toSorted()
+
+/** Ends the caller's patience when so many bytes of a disk are through. */
+export const abortAt = (
+  doneBytes: number,
+): { signal: AbortSignal; onEvent: (event: { type: string; doneBytes?: number }) => void } => {
+  const controller = new AbortController()
+  return {
+    signal: controller.signal,
+    onEvent: event => {
+      if (event.type === 'disk-progress' && (event.doneBytes ?? 0) >= doneBytes)
+        controller.abort(new Error('the caller left'))
+    },
+  }
 }

@@ -1,5 +1,6 @@
-// imageio: our client beside the same bytes over bare sockets of Node, and a first full through the simulated imageio beside
-// one of the raw file. The servers run in a process of their own; CPU and memory are those of the client.
+// imageio: our client beside the same bytes over bare sockets of Node; and a first full of the raw file, beside one of the same
+// bytes through imageio, and one of a machine of a simulated engine. The servers run in a process of their own; CPU and
+// memory are those of the client. The engine's clock runs 20 times as fast: it looks at its backups every ten seconds.
 //   node bench/ovirt.mjs [--json] [--mib=1024] [--rounds=3] [--folder=DIR]
 import { spawn } from 'node:child_process'
 import { createCipheriv } from 'node:crypto'
@@ -13,14 +14,21 @@ import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls
 import { fileURLToPath } from 'node:url'
 import { openRawReader } from '@granary/core'
 import { backup, initRepository, openBackend, openRepository } from '@granary/dedup-store'
-import { openImageDisk } from '@granary/ovirt-adapter'
-import { createAuthority, createRealClock, openBackendByUrl, startImageio } from '@granary/ovirt-simulator'
+import { Engine, Journal, backupVms, chooseVms, openImageDisk, parseOvirtConfig } from '@granary/ovirt-adapter'
+import {
+  createAuthority,
+  createRealClock,
+  createSimulator,
+  openBackendByUrl,
+  startImageio,
+} from '@granary/ovirt-simulator'
 import { benchmark, measureFunction } from './harness.mjs'
 
 const MiB = 2 ** 20
 const READ_BYTES = 4 * MiB
 const CONNECTIONS = 4
 const TICKET = '7d1e9c50-0000-4000-8000-000000000001'
+const CLOCK_SPEED = 20
 const SECRET = { kind: 'passphrase', passphrase: 'bench' }
 
 const option = (name, otherwise) =>
@@ -47,6 +55,25 @@ const sendPart = path => socket => {
   })
 }
 
+/** An engine with one machine, whose disk is the file. */
+const startEngine = async (folder, originMs) => {
+  const clock = createRealClock({ speed: CLOCK_SPEED, originMs })
+  const simulator = await createSimulator({ dir: join(folder, 'engine'), clock })
+  const { inventory, site } = simulator
+  const sizeBytes = statSync(join(folder, 'disk.raw')).size
+  const disk = { storageDomainId: site.storageDomains[0].id, sizeBytes }
+  const vm = await inventory.addVm({ name: 'bench', clusterId: site.clusterId, disks: [disk] })
+  const [diskId] = vm.attachments.keys()
+  await using(openRawReader(join(folder, 'disk.raw')), async source => {
+    const buffer = new Uint8Array(READ_BYTES)
+    for (let at = 0; at < sizeBytes; at += READ_BYTES) {
+      await source.read(at, buffer)
+      await simulator.image(diskId).write(at, buffer)
+    }
+  })
+  return { engineUrl: simulator.url, engineCa: simulator.ca, credentials: simulator.credentials, originMs }
+}
+
 const serve = async folder => {
   const path = join(folder, 'disk.raw')
   const authority = createAuthority('bench')
@@ -63,7 +90,8 @@ const serve = async folder => {
   const barePlain = createServer(sendPart(path)).listen(join(folder, 'bare.sock'))
   await Promise.all([once(bareTls, 'listening'), once(barePlain, 'listening')])
   process.once('disconnect', () => process.exit())
-  process.send({ url: daemon.urlOf(TICKET), ca: authority.cert, port: bareTls.address().port })
+  const engine = await startEngine(folder, Date.now())
+  process.send({ url: daemon.urlOf(TICKET), ca: authority.cert, port: bareTls.address().port, ...engine })
 }
 
 // ---- what is measured, each in a fresh process ----
@@ -114,19 +142,47 @@ export const readImage = ({ isLocal, ...where }) =>
     await Promise.all(Array.from({ length: CONNECTIONS }, readSome))
   })
 
-const backUp = async (disk, folder) => {
+const withRepository = async (folder, work) => {
   const store = mkdtempSync(join(folder, 'repository-'))
   const backend = await openBackend(store)
   await initRepository(backend, SECRET)
-  await using(openRepository(backend, SECRET), repository =>
-    backup(repository, [{ name: 'disk', source: 'disk', disk }], { name: 'bench', workers: 1 }),
-  )
+  await using(openRepository(backend, SECRET), work)
   rmSync(store, { recursive: true })
 }
+
+const backUp = (disk, folder) =>
+  withRepository(folder, repository =>
+    backup(repository, [{ name: 'disk', source: 'disk', disk }], { name: 'bench', workers: 1 }),
+  )
 
 export const backUpRaw = ({ folder }) => using(openRawReader(join(folder, 'disk.raw')), disk => backUp(disk, folder))
 
 export const backUpImage = where => using(openImage(where, false), disk => backUp(disk, where.folder))
+
+export const backUpMachine = ({ folder, engineUrl, engineCa, credentials, originMs }) =>
+  withRepository(folder, async repository => {
+    const clock = createRealClock({ speed: CLOCK_SPEED, originMs })
+    const lines = [
+      `engine ${engineUrl}`,
+      `username ${credentials.username}`,
+      `password ${credentials.password}`,
+      'imagetransfer_inactivity_timeout 500',
+      `journal_folder ${join(folder, 'journal')}`,
+    ]
+    const { config } = await parseOvirtConfig(lines.join('\n'), { path: 'bench', format: 'conf' })
+    const { username, password } = credentials
+    await using(new Engine({ url: engineUrl, username, password, apiCa: engineCa, clock }), engine =>
+      using(Journal.open({ folder: config.journalFolder, clock }), async journal => {
+        const openImage = options => openImageDisk({ ...options, isLocalAllowed: false, clock })
+        const context = { engine, repository, journal, settings: config, openImage }
+        const [result] = await backupVms(context, {
+          vms: await chooseVms(engine, { names: ['bench'] }),
+          workers: 1,
+        })
+        if (result.error !== undefined) throw result.error
+      }),
+    )
+  })
 
 // ---- the measurements ----
 
@@ -167,6 +223,7 @@ const main = async () => {
     const full = benchmark({ name: 'a first full', unitBytes: sizeBytes })
     full.add('of the raw file', measure('backUpRaw'))
     full.add('through imageio, TLS', measure('backUpImage'))
+    full.add('of a machine, by its engine', measure('backUpMachine'))
     await full.run({ rounds, reference: 'of the raw file' })
   } finally {
     server.disconnect()

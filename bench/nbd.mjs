@@ -60,7 +60,7 @@ const fileDisk = path => {
 const serve = async listen => {
   const [path, address] = listen.split('|')
   const server = await serveNbd({ exports: [{ name: '', disk: fileDisk(path) }], listen: address })
-  process.once('SIGTERM', () => server.close())
+  process.once('SIGTERM', () => void server.close())
   await server.closed
   process.exit(0)
 }

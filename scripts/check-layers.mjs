@@ -38,7 +38,9 @@ for (const [root, allowed] of Object.entries(MAY_IMPORT)) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const { name, private: isPrivate } = manifest
   const dependencies = { ...manifest.dependencies, ...manifest.optionalDependencies }
-  for (const file of readdirSync(join(root, 'src'), { recursive: true }).map(String).filter(file => file.endsWith('.ts'))) {
+  for (const file of readdirSync(join(root, 'src'), { recursive: true })
+    .map(String)
+    .filter(file => file.endsWith('.ts'))) {
     for (const match of readFileSync(join(root, 'src', file), 'utf8').matchAll(IMPORT)) {
       const target = String(match[1])
       if (target.startsWith('node:') || target.startsWith('./') || target.startsWith('../')) continue

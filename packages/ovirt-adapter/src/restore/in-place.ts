@@ -82,20 +82,23 @@ export const resumeInPlace = async (
   } catch (error) {
     throw await leave(context, plan, entry, error)
   }
+  const report = reportOf(plan, entry) // With its end, the entry forgets.
   const { removed, warnings } = await finishInPlace(engine, journal, entry, { settings, signal })
-  return {
-    restoreId: restoreIdOf(entry),
-    vmId: plan.vmId,
-    name: plan.vmName,
-    disks: plan.disks.map(({ diskId, alias }, index) => ({
-      id: diskId,
-      alias,
-      writtenBytes: Number(entry.pending.facts[`disk${index}.written`] ?? 0),
-    })),
-    removedCheckpoints: removed,
-    warnings: [...plan.warnings, ...factsOf(entry.pending, 'warnings'), ...warnings],
-  }
+  return { ...report, removedCheckpoints: removed, warnings: [...report.warnings, ...warnings] }
 }
+
+const reportOf = (plan: InPlacePlan, entry: JournalEntry): InPlaceReport => ({
+  restoreId: restoreIdOf(entry),
+  vmId: plan.vmId,
+  name: plan.vmName,
+  disks: plan.disks.map(({ diskId, alias }, index) => ({
+    id: diskId,
+    alias,
+    writtenBytes: Number(entry.pending.facts[`disk${index}.written`] ?? 0),
+  })),
+  removedCheckpoints: [],
+  warnings: plan.warnings,
+})
 
 export const restoreIdOf = ({ pending }: JournalEntry): string => factOf(pending, 'restore') ?? pending.run
 

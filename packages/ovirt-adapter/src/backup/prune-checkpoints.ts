@@ -13,7 +13,6 @@ import { readVm } from '../engine/resources/vms.ts'
 import { waitFor } from '../engine/wait-for.ts'
 import type { Journal } from '../journal/journal.ts'
 import { isOwn } from './ownership.ts'
-import { CONFLICT_TIMEOUT_MS } from './settings.ts'
 
 export interface PruneOptions extends AbortOptions {
   readonly vmId: string
@@ -28,6 +27,9 @@ export interface PruneOptions extends AbortOptions {
 
 /** How long the engine may take to remove one. */
 const REMOVAL_TIMEOUT_MS = 600_000
+
+/** Whoever refuses for longer will do so for good. */
+const REFUSAL_TIMEOUT_MS = 30_000
 
 /** @returns what was removed, and a warning for each that stays against our wish */
 export const pruneCheckpoints = async (
@@ -49,7 +51,8 @@ export const pruneCheckpoints = async (
     } catch (error) {
       signal?.throwIfAborted()
       if (!isGranaryError(error)) throw error
-      // Older engines remove the oldest only, and of running machines only: the next backup tries again.
+      // Before 4.4.7 engines remove the oldest only, and of running machines only: that comes with the next full backup.
+      if (error.code === 'GRANARY_LOCKED') return { removed, warnings: [] }
       return { removed, warnings: [`checkpoint ${id} is left for the next backup: ${error.message}`] }
     }
   }
@@ -57,7 +60,7 @@ export const pruneCheckpoints = async (
 }
 
 const removeOne = async (engine: Engine, vmId: string, id: string, { signal }: AbortOptions): Promise<void> => {
-  await removeCheckpoint(engine, vmId, id, { conflictTimeoutMs: CONFLICT_TIMEOUT_MS, signal })
+  await removeCheckpoint(engine, vmId, id, { conflictTimeoutMs: REFUSAL_TIMEOUT_MS, signal })
   await waitFor(
     async () => (await listCheckpoints(engine, vmId, { signal })).some(checkpoint => checkpoint.id === id),
     {

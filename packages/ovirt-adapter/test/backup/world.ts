@@ -1,0 +1,168 @@
+/** A simulated engine, a repository, and all that a backup works with, on one virtual clock. @module */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
+import type { Repository } from '@granary/dedup-store'
+import { createSimulator } from '@granary/ovirt-simulator'
+import type { OracleRecord, Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
+import { Engine, Journal, backupVms, openImageDisk, parseOvirtConfig } from '../../src/index.ts'
+import type { BackupContext, BackupVmOptions, OpenImageOptions, OvirtConfig, VmBackupReport } from '../../src/index.ts'
+
+export const MIB = 1024 * 1024
+
+const SECRET = { kind: 'key-file', key: new Uint8Array(32).fill(3) } as const
+
+export interface WorldOptions extends Partial<SimulatorOptions> {
+  /** Lines of a configuration. */
+  readonly config?: readonly string[]
+}
+
+export class World implements AsyncDisposable {
+  readonly folder: string
+  readonly simulator: Simulator
+  readonly repository: Repository
+  readonly config: OvirtConfig
+  engine: Engine
+  journal: Journal
+  /** What each disk held at the freeze, by backup and disk. */
+  readonly #frozen = new Map<string, OracleRecord>()
+  /** Bytes read from imageio. */
+  imageBytes = 0
+
+  private constructor(parts: Pick<World, 'folder' | 'simulator' | 'repository' | 'config' | 'engine' | 'journal'>) {
+    this.folder = parts.folder
+    this.simulator = parts.simulator
+    this.repository = parts.repository
+    this.config = parts.config
+    this.engine = parts.engine
+    this.journal = parts.journal
+    this.simulator.moments.on('backup-ready', ({ vmId = '', backupId = '' }) => {
+      for (const { diskId, frozen } of this.simulator.vm(vmId).backups.get(backupId)?.disks ?? [])
+        if (frozen !== undefined) this.#frozen.set(`${backupId}/${diskId}`, frozen.record)
+    })
+  }
+
+  static async open({ config: lines = [], ...options }: WorldOptions = {}): Promise<World> {
+    const folder = await mkdtemp(join(tmpdir(), 'granary-world-'))
+    const simulator = await createSimulator({ dir: join(folder, 'engine'), ...options })
+    const backend = memoryBackend()
+    await initRepository(backend, SECRET, { compression: 'lz4' })
+    const repository = await openRepository(backend, SECRET)
+    const { username, password } = simulator.credentials
+    const text = [
+      `engine ${simulator.url}`,
+      `username ${username}`,
+      `password ${password}`,
+      'backup_using_ovirt_api yes',
+      `journal_folder ${join(folder, 'journal')}`,
+      ...lines,
+    ].join('\n')
+    const { config } = await parseOvirtConfig(text, { path: 'test', format: 'conf' })
+    const journal = await Journal.open({ folder: config.journalFolder, clock: simulator.clock })
+    const world = new World({ folder, simulator, repository, config, engine: engineOf(simulator, config), journal })
+    return world
+  }
+
+  /** As another process would start: new login, new journal. */
+  async restart(): Promise<void> {
+    await this.engine[Symbol.asyncDispose]()
+    await this.journal[Symbol.asyncDispose]()
+    this.engine = engineOf(this.simulator, this.config)
+    this.journal = await Journal.open({ folder: this.config.journalFolder, clock: this.simulator.clock })
+  }
+
+  get context(): BackupContext {
+    const { engine, repository, journal, config } = this
+    return { engine, repository, journal, settings: config, openImage: async options => await this.openImage(options) }
+  }
+
+  async openImage(options: OpenImageOptions): Promise<Awaited<ReturnType<typeof openImageDisk>>> {
+    const disk = await openImageDisk({ ...options, clock: this.simulator.clock, isLocalAllowed: false })
+    const read = disk.read.bind(disk)
+    disk.read = async (offset, target, abort) => {
+      this.imageBytes += target.length
+      await read(offset, target, abort)
+    }
+    return disk
+  }
+
+  /** A machine; `fills` are bytes of data at the start of each disk. */
+  async addVm(name: string, disks: readonly object[], fills: readonly number[] = []): Promise<string> {
+    const { inventory, site } = this.simulator
+    const storageDomainId = site.storageDomains[0]?.id ?? ''
+    const vm = await inventory.addVm({
+      name,
+      clusterId: site.clusterId,
+      disks: disks.map(disk => ({ storageDomainId, sizeBytes: 32 * MIB, ...disk })),
+    })
+    let number = 0
+    for (const diskId of vm.attachments.keys()) {
+      const bytes = fills[number++] ?? 0
+      if (bytes > 0) await this.simulator.image(diskId).write(0, pattern(bytes, number))
+    }
+    return vm.id
+  }
+
+  diskIds(vmId: string): readonly string[] {
+    return [...this.simulator.vm(vmId).attachments.keys()]
+  }
+
+  /** Backs one machine up; what it fails with is thrown. */
+  async backUp(vmId: string, options: BackupVmOptions & { signal?: AbortSignal } = {}): Promise<VmBackupReport> {
+    const { readVm } = await import('../../src/engine/resources/vms.ts')
+    const vm = await readVm(this.engine, vmId)
+    const [result] = await backupVms(this.context, { workers: 0, ...options, vms: [vm] })
+    if (result === undefined || 'error' in result) throw result?.error ?? new Error('no result')
+    return result.report
+  }
+
+  /** Which disks of a report's snapshot are not what the witness saw at the moment of the freeze. */
+  async differing({ snapshot }: VmBackupReport): Promise<readonly string[]> {
+    const { tracking } = snapshot.machine as { tracking: { backupId: string; disks: { id: string; name: string }[] } }
+    const differing: string[] = []
+    for (const { id, name } of tracking.disks) {
+      await using stored = await openDisk(this.repository, snapshot.id, { disk: name })
+      const record = this.#frozen.get(`${tracking.backupId}/${id}`)
+      if (record === undefined || (await this.simulator.differences(record, stored)).length > 0) differing.push(name)
+    }
+    return differing
+  }
+
+  /** What is left of anything; a clean installation has nothing. */
+  leftovers(): Record<string, readonly string[]> {
+    return Object.fromEntries(Object.entries(this.simulator.state()).filter(([, ids]) => ids.length > 0))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.engine[Symbol.asyncDispose]()
+    await this.journal[Symbol.asyncDispose]()
+    await this.repository[Symbol.asyncDispose]()
+    await this.simulator[Symbol.asyncDispose]()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+const engineOf = (simulator: Simulator, config: OvirtConfig): Engine =>
+  new Engine({
+    url: config.engineUrl,
+    username: config.username,
+    password: config.password,
+    apiCa: simulator.ca,
+    clock: simulator.clock,
+    outageTimeoutMs: config.engineOutageMs,
+  })
+
+/** Bytes that compress little and repeat nowhere. */
+export const pattern = (length: number, seed: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  const words = new Uint32Array(bytes.buffer, 0, length >> 2)
+  let state = (seed * 2654435761) >>> 0 || 1
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    words[i] = state
+  }
+  return bytes
+}

@@ -122,23 +122,17 @@ const startOrFull = async (
   try {
     return { started: await start(base?.checkpointId), used: choice }
   } catch (error) {
-    if (base === undefined || !isGranaryError(error) || !(await isBaseLost(context, vm, base.checkpointId, error)))
-      throw error
+    if (base === undefined || !isGranaryError(error) || !isBaseLost(error)) throw error
     const warning = `the engine can't start from checkpoint ${base.checkpointId}: a full backup (${error.message})`
     return { started: await start(undefined), used: { kind: 'full', warnings: [...choice.warnings, warning] } }
   }
 }
 
-const isBaseLost = async (
-  { engine }: BackupContext,
-  vm: Vm,
-  checkpointId: string,
-  error: GranaryError,
-): Promise<boolean> => {
-  if (error.detail['isBaseRefused'] === true || error.detail['status'] === 400) return true
-  if (error.detail['phase'] === undefined) return false
-  return (await listCheckpoints(engine, vm.id)).every(({ id, isValid }) => id !== checkpointId || !isValid)
-}
+/**
+ * A refusal of what was asked (400), or a backup that failed before it was ready: its checkpoint may be gone, wiped (event
+ * 10791), or have a bitmap that was in use when its host lost power, which no list shows.
+ */
+const isBaseLost = ({ detail }: GranaryError): boolean => detail['status'] === 400 || detail['phase'] !== undefined
 
 interface Stored {
   readonly snapshot: Snapshot

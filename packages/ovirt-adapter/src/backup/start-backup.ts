@@ -32,7 +32,7 @@ export interface StartOptions extends AbortOptions {
 /**
  * POSTs a backup with an id of our own and waits until it is `ready`; a failed one is ended here.
  *
- * @throws GranaryError `GRANARY_REMOTE` with `detail.isBaseRefused` when a full backup may do where this one didn't
+ * @throws GranaryError `GRANARY_REMOTE` with `detail.phase` when it failed before it was ready
  */
 export const startBackup = async (context: BackupContext, vm: Vm, options: StartOptions): Promise<StartedBackup> => {
   const { engine, journal, repository, settings } = context
@@ -120,7 +120,7 @@ const failedToStart = async (
   const bad = events.filter(({ severity, code }) => severity !== 'normal' || code === FULL_BACKUP_NEEDED)
   const said = bad.slice(0, 3).map(({ code, description }) => `${description} (event ${code})`)
   return new GranaryError('GRANARY_REMOTE', [`the engine's backup of ${vm.name} is ${phase}`, ...said].join('; '), {
-    detail: { vm: vm.name, backup: id, phase, isBaseRefused: bad.some(({ code }) => code === FULL_BACKUP_NEEDED) },
+    detail: { vm: vm.name, backup: id, phase },
     hint: "see the engine's events of this machine",
   })
 }

@@ -43,12 +43,10 @@ export class TransferDisk implements DiskReader {
     this.blockBytes = passage.image.blockBytes
   }
 
-  /** @throws GranaryError `GRANARY_SIZE` when the image has another size than the engine says */
+  /** @throws GranaryError `GRANARY_SIZE` when the image has another size than the engine says; what opening fails with for good */
   static async open(options: TransferDiskOptions, abort: AbortOptions = {}): Promise<TransferDisk> {
-    const passage = await options.open(abort)
-    const disk = new TransferDisk(options, passage)
-    await disk.#checkSize(passage)
-    return disk
+    const passage = await openPassage(options, { ...abort, failures: 0 })
+    return new TransferDisk(options, passage)
   }
 
   async read(offset: number, target: Bytes, options: AbortOptions = {}): Promise<void> {
@@ -100,27 +98,42 @@ export class TransferDisk implements DiskReader {
 
   async #reopen(error: unknown, options: AbortOptions): Promise<void> {
     if (++this.#failures > MOST_FAILURES) throw error
-    const { clock } = this.#options
     await this.#passage.close()
-    if (this.#failures > 1) await clock.sleep(FIRST_WAIT_MS * 2 ** this.#failures, options.signal)
     await this.#options.checkAlive(options)
-    this.#passage = await this.#options.open(options)
-    await this.#checkSize(this.#passage)
-  }
-
-  async #checkSize({ image, close }: Passage): Promise<void> {
-    if (image.sizeBytes === this.sizeBytes) return
-    await close()
-    throw new GranaryError(
-      'GRANARY_SIZE',
-      `the engine says ${this.sizeBytes} bytes, the image has ${image.sizeBytes}`,
-      {
-        detail: { expected: this.sizeBytes, found: image.sizeBytes },
-      },
-    )
+    this.#passage = await openPassage(this.#options, { ...options, failures: this.#failures - 1 })
   }
 }
 
-/** Mistakes of ours, and what the image cannot do, are the same through any transfer. */
+/** A ticket may die before its first use, too. */
+const openPassage = async (
+  options: TransferDiskOptions,
+  { failures, signal }: AbortOptions & { failures: number },
+): Promise<Passage> => {
+  const { clock, open, checkAlive } = options
+  for (let failed = failures; ;) {
+    if (failed > 0) await clock.sleep(FIRST_WAIT_MS * 2 ** failed, signal)
+    try {
+      return await checkSize(await open({ signal }), options)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!mayPass(error) || ++failed > MOST_FAILURES) throw error
+      await checkAlive({ signal })
+    }
+  }
+}
+
+const checkSize = async (passage: Passage, { sizeBytes }: TransferDiskOptions): Promise<Passage> => {
+  const found = passage.image.sizeBytes
+  if (found === sizeBytes) return passage
+  await passage.close()
+  throw new GranaryError('GRANARY_SIZE', `the engine says ${sizeBytes} bytes, the image has ${found}`, {
+    detail: { expected: sizeBytes, found },
+  })
+}
+
+/** The same through any transfer: mistakes of ours, what the image can't do, a certificate that isn't trusted. */
+const FINAL = ['GRANARY_INVALID_ARGUMENT', 'GRANARY_UNSUPPORTED', 'GRANARY_SIZE', 'GRANARY_AUTHENTICATION']
+
+/** What the engine refuses, it was asked long enough. */
 const mayPass = (error: unknown): boolean =>
-  isGranaryError(error) && !['GRANARY_INVALID_ARGUMENT', 'GRANARY_UNSUPPORTED', 'GRANARY_SIZE'].includes(error.code)
+  isGranaryError(error) && !FINAL.includes(error.code) && error.detail['path'] === undefined

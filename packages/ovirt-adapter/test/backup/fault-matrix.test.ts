@@ -7,13 +7,15 @@ import type { Fault, FaultName, Flow, Outcome, Scene } from './faults.ts'
 import { World, MIB } from './world.ts'
 
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
+/** Part of a fault's name: only its cells, all of them. */
+const only = process.env['GRANARY_TEST_FAULT']
 t.setTimeout(isLong ? 3_600_000 : 290_000)
 
 const cells = (Object.keys(FAULTS) as FaultName[]).flatMap((fault, row) =>
   (Object.keys(FLOWS) as Flow[]).map((flow, column) => ({
     fault,
     flow,
-    isSample: (row + column) % 6 === 0 || (row + 3 * column) % 6 === 1,
+    isSample: (row + column) % 6 === 0,
   })),
 )
 
@@ -27,7 +29,9 @@ t.test('every fault has an outcome in every flow', async t => {
 })
 
 const chosen = cells.filter(
-  ({ fault, flow, isSample }) => (isLong || isSample) && (FAULTS[fault] as Fault).outcomes[flow] !== 'does not apply',
+  ({ fault, flow, isSample }) =>
+    (only === undefined ? isLong || isSample : fault.includes(only)) &&
+    (FAULTS[fault] as Fault).outcomes[flow] !== 'does not apply',
 )
 t.comment(`${chosen.length} of ${cells.length} cells`)
 

@@ -255,9 +255,9 @@ export const FAULTS = {
 export type FaultName = keyof typeof FAULTS
 
 /** Some data that no backup has seen. */
-export const change = async ({ world, diskIds }: Scene, seed: number): Promise<void> => {
+export const change = async ({ world, vmId, diskIds }: Scene, seed: number): Promise<void> => {
   for (const [i, disk] of diskIds.entries()) {
-    if (world.simulator.disk(disk).volume === undefined) continue
+    if (!world.diskIds(vmId).includes(disk)) continue // It was removed.
     await world.simulator.image(disk).write(MIB + 100_000 * i, pattern(200_000, seed + i))
   }
 }

@@ -78,7 +78,12 @@ export class World implements AsyncDisposable {
   }
 
   async openImage(options: OpenImageOptions): Promise<Awaited<ReturnType<typeof openImageDisk>>> {
-    const disk = await openImageDisk({ ...options, clock: this.simulator.clock, isLocalAllowed: false })
+    const disk = await openImageDisk({
+      ...options,
+      clock: this.simulator.clock,
+      isLocalAllowed: false,
+      connectTimeoutMs: 500,
+    })
     const read = disk.read.bind(disk)
     disk.read = async (offset, target, abort) => {
       this.imageBytes += target.length

@@ -12,10 +12,14 @@ export interface Kind {
   readonly sizeBytes: number
   readonly mkfs: readonly (readonly string[])[]
   readonly rules: Rules
-  /** How the kernel mounts it; without this it is filled by mtools. */
+  /** How it is mounted; without this it is filled by mtools. */
   readonly mount?: readonly string[]
   /** More options of the mount, which take turns by the seed. */
   readonly mountOptions?: readonly string[]
+  /** Names, files and folders only: it keeps nothing else, or its driver here doesn't. */
+  readonly isPlain?: boolean
+  /** A program that the mount needs. */
+  readonly driver?: string
   /** Can't be made small enough for test/fixtures. */
   readonly isLarge?: boolean
 }
@@ -78,13 +82,43 @@ export const kinds: readonly Kind[] = [
     ],
     rules: 'fat-by-mtools',
   },
+  {
+    name: 'ntfs',
+    sizeBytes: 40 * MIB,
+    mkfs: [
+      ['mkntfs', '-q', '-F', '-Q'],
+      ['mkntfs', '-q', '-F', '-Q', '-c', '512', '-C'],
+      ['mkntfs', '-q', '-F', '-Q', '-c', '65536'],
+    ],
+    rules: 'by-driver',
+    mount: ['-t', 'ntfs-3g', '-o', 'noatime'],
+    mountOptions: ['nocompression', 'compression'],
+    isPlain: true,
+    driver: 'ntfs-3g',
+    isLarge: true,
+  },
+  {
+    name: 'exfat',
+    sizeBytes: 24 * MIB,
+    mkfs: [
+      ['mkfs.exfat', '-c', '4K'],
+      ['mkfs.exfat', '-c', '512'],
+      ['mkfs.exfat', '-c', '128K'],
+    ],
+    rules: 'by-driver',
+    mount: ['-t', 'exfat-fuse', '-o', 'loop,noatime'],
+    isPlain: true,
+    driver: 'mount.exfat-fuse',
+    isLarge: true,
+  },
 ]
 
 const hasProgram = (program: string): boolean => spawnSync('which', [program]).status === 0
 
 /** Why file systems of a kind can't be made here, or false. */
 export const freshSkip = (kind: Kind): string | false => {
-  for (const program of ['python3', kind.mkfs[0]?.[0] ?? '', ...(kind.mount === undefined ? ['mcopy'] : [])])
+  const drivers = kind.driver === undefined ? [] : [kind.driver]
+  for (const program of ['python3', kind.mkfs[0]?.[0] ?? '', ...(kind.mount === undefined ? ['mcopy'] : drivers)])
     if (!hasProgram(program)) return `the program ${program} is not here`
   if (kind.mount === undefined) return false
   if (process.getuid?.() !== 0) return 'only root may mount'
@@ -92,10 +126,17 @@ export const freshSkip = (kind: Kind): string | false => {
     const folder = mkdtempSync(join(tmpdir(), 'granary-guestfs-'))
     const path = join(folder, 'image')
     makeImage(kind, 0, path)
-    const mounted = spawnSync('mount', [...kind.mount, path, folder]).status === 0
-    if (mounted) execFileSync('umount', [folder])
+    const top = join(folder, 'top')
+    mkdirSync(top)
+    const mount = ['mount "$@" "$IMAGE" "$TOP"', 'umount "$TOP"']
+    let why: string | false = false
+    try {
+      inOwnNamespace(mount, { IMAGE: path, TOP: top }, kind.mount)
+    } catch (error) {
+      why = `${kind.name} can't be mounted here: ${String(error)}`
+    }
     rmSync(folder, { recursive: true })
-    return mounted ? false : `this kernel can't mount ${kind.name}`
+    return why
   } catch (error) {
     return String(error)
   }
@@ -125,6 +166,21 @@ const script = projectPath('packages', 'guestfs', 'test', 'helpers', 'kernel-vie
 const python = (...args: readonly (string | number)[]): string =>
   execFileSync('python3', [script, ...args.map(String)], { maxBuffer: 1 << 30 }).toString()
 
+/**
+ * Runs the steps of a shell where nobody else sees the mounts: no other process keeps one busy by a copy of it, and none
+ * outlives a step that fails.
+ */
+const inOwnNamespace = (
+  steps: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  parameters: readonly string[],
+): string =>
+  execFileSync('unshare', ['-m', '--propagation', 'private', 'sh', '-e', '-c', steps.join('\n'), 'sh', ...parameters], {
+    maxBuffer: 1 << 30,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...variables },
+  }).toString()
+
 /** A file system of a kind, full of random files. Every third that can be is taken while mounted, as a backup would. */
 export const freshFileSystem = async (
   kind: Kind,
@@ -133,7 +189,7 @@ export const freshFileSystem = async (
   const folder = mkdtempSync(join(tmpdir(), 'granary-guestfs-'))
   const path = join(folder, 'image')
   const top = join(folder, 'top')
-  const isDirty = seed % 3 === 2 && kind.mount !== undefined && kind.name !== 'ext2'
+  const isDirty = seed % 3 === 2 && kind.mount !== undefined && kind.name !== 'ext2' && kind.isPlain !== true
   mkdirSync(top)
   makeImage(kind, seed, path)
   let entries: ManifestEntry[]
@@ -149,21 +205,19 @@ export const freshFileSystem = async (
     if (names.length > 0) execFileSync('mcopy', ['-s', '-m', '-Q', '-i', path, ...names, '::/'], { env })
     entries = JSON.parse(python('show', top)) as ManifestEntry[]
   } else {
-    execFileSync('mount', [...mount, path, top])
-    try {
-      python('fill', top, seed, files, maxFileBytes)
-      execFileSync('sync', ['-f', top])
-      if (isDirty) execFileSync('cp', ['--sparse=always', path, `${path}.dirty`])
-    } finally {
-      execFileSync('umount', [top])
-    }
-    // Mounted anew, for what is still in the page cache of its maker counts as data, reserved or not.
-    execFileSync('mount', ['-r', ...mount, path, top])
-    try {
-      entries = JSON.parse(python('show', top)) as ManifestEntry[]
-    } finally {
-      execFileSync('umount', [top])
-    }
+    const fill = [seed, files, maxFileBytes, ...(kind.isPlain === true ? ['plain'] : [])].join(' ')
+    // Shown mounted anew, for what is still in the page cache of its maker counts as data, reserved or not.
+    const steps = [
+      'mount "$@" "$IMAGE" "$TOP"',
+      `python3 "$SCRIPT" fill "$TOP" ${fill}`,
+      'sync -f "$TOP"',
+      ...(isDirty ? ['cp --sparse=always "$IMAGE" "$IMAGE.dirty"'] : []),
+      'umount "$TOP"',
+      'mount -r "$@" "$IMAGE" "$TOP"',
+      'python3 "$SCRIPT" show "$TOP"',
+      'umount "$TOP"',
+    ]
+    entries = JSON.parse(inOwnNamespace(steps, { IMAGE: path, TOP: top, SCRIPT: script }, mount)) as ManifestEntry[]
   }
   return {
     isDirty,

@@ -4,7 +4,7 @@ Usage: kernel-view.py fill DIR SEED FILES MAX_BYTES [plain]
        kernel-view.py show DIR
 `plain` leaves out what FAT can't keep. `show` prints entries in the form of the manifests of ../shared/guestfs.
 """
-import base64, hashlib, json, os, random, stat, struct, sys
+import base64, errno, hashlib, json, os, random, stat, struct, sys
 
 WHOLE_BYTES = 64 << 20
 
@@ -93,7 +93,7 @@ def fill(root, seed, count, max_bytes, kind='unix'):
     if kind != 'plain' and rng.random() < 0.5:
         many = os.path.join(root, b'many')
         os.mkdir(many)
-        for index in range(rng.choice([100, 700, 3000])):
+        for index in range(rng.choice([100, 700, 3000] if count > 100 else [100, 300])):
             with open(os.path.join(many, b'file %06d' % index), 'wb') as file:
                 file.write(b'%d' % index if index % 7 == 0 else b'')
 
@@ -141,7 +141,12 @@ def entry(root, path):
                 for start, length in row['data_ranges']:
                     file.seek(start)
                     row['range_sha256'].append([start, length, hashlib.sha256(file.read(length)).hexdigest()])
-    names = os.listxattr(path, follow_symlinks=False)
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        names = []
     if names:
         row['xattrs'] = {key: {'b64': base64.b64encode(os.getxattr(path, key, follow_symlinks=False)).decode()} for key in names}
     return row

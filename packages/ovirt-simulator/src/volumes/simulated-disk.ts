@@ -2,16 +2,17 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GranaryError, checkRange } from '@granary/core'
-import type { AbortOptions, Bytes, DiskReader, DiskWriter, Extent, ExtentOptions, ZeroOptions } from '@granary/core'
+import type { Bytes, DiskReader, DiskWriter } from '@granary/core'
 import { DirtyBitmaps } from './dirty-bitmaps.ts'
+import { diskView } from './disk-view.ts'
 import { frozenDisk } from './frozen-disk.ts'
 import type { FrozenDisk } from './frozen-disk.ts'
 import { CLUSTER_BYTES, clustersOf, wholeClustersOf } from './geometry.ts'
-import { Layer } from './layer.ts'
-import type { LayerOptions } from './layer.ts'
+import type { Layer, LayerOptions } from './layer.ts'
 import { layerExtents, readLayers } from './layer-chain.ts'
 import { writeLayers, zeroLayers } from './layer-changes.ts'
-import { mergeLayers } from './layer-merge.ts'
+import { LayerStack } from './layer-stack.ts'
+import type { VolumeInfo } from './layer-stack.ts'
 import { LiveFreeze } from './live-freeze.ts'
 import { Oracle } from './oracle.ts'
 import type { OracleRecord } from './oracle.ts'
@@ -41,37 +42,29 @@ export interface FreezeOptions {
   readonly checkpointId?: string | undefined
 }
 
-/** What is known of a layer. */
-export interface VolumeInfo {
-  readonly volumeId: string
-  readonly format: 'raw' | 'cow'
-  readonly sizeBytes: number
-  readonly allocatedBytes: number
-}
-
 export class SimulatedDisk {
   readonly bitmaps: DirtyBitmaps
   readonly #folder: string
   readonly #oracle: Oracle
   readonly #lock = new ReadWriteLock()
   readonly #freezes = new Set<LiveFreeze>()
-  #layers: Layer[]
+  readonly #stack: LayerStack
   #sizeBytes: number
 
-  private constructor(folder: string, layer: Layer, oracle: Oracle) {
+  private constructor(folder: string, stack: LayerStack, oracle: Oracle) {
     this.#folder = folder
-    this.#layers = [layer]
+    this.#stack = stack
     this.#oracle = oracle
-    this.#sizeBytes = layer.sizeBytes
-    this.bitmaps = new DirtyBitmaps(layer.sizeBytes)
+    this.#sizeBytes = stack.top.sizeBytes
+    this.bitmaps = new DirtyBitmaps(this.#sizeBytes)
   }
 
   /** A disk of zeros. @throws GranaryError `GRANARY_NO_SPACE` when its storage domain is too full */
   static async create(options: SimulatedDiskOptions): Promise<SimulatedDisk> {
     await mkdir(options.folder, { recursive: true })
-    const layer = await Layer.create(options)
+    const stack = await LayerStack.create(options)
     const oracle = await Oracle.create(join(options.folder, 'oracle'), options.sizeBytes)
-    return new SimulatedDisk(options.folder, layer, oracle)
+    return new SimulatedDisk(options.folder, stack, oracle)
   }
 
   get sizeBytes(): number {
@@ -80,17 +73,12 @@ export class SimulatedDisk {
 
   /** The layers, the base first. */
   get volumes(): readonly VolumeInfo[] {
-    return this.#layers.map(({ volumeId, format, sizeBytes, allocatedBytes }) => ({
-      volumeId,
-      format,
-      sizeBytes,
-      allocatedBytes,
-    }))
+    return this.#stack.infos
   }
 
   /** What the disk takes of its storage domain, scratch volumes left out. */
   get allocatedBytes(): number {
-    return this.#layers.reduce((sum, layer) => sum + layer.allocatedBytes, 0)
+    return this.#stack.layers.reduce((sum, layer) => sum + layer.allocatedBytes, 0)
   }
 
   /** @throws GranaryError `GRANARY_NO_SPACE` when the domain or a scratch volume is full; nothing is changed then */
@@ -141,7 +129,7 @@ export class SimulatedDisk {
 
   /** Puts a new layer on top: from now on it takes the writes. @throws GranaryError `GRANARY_NO_SPACE` */
   async snapshot(volumeId: string): Promise<void> {
-    await this.#lock.exclusive(() => this.#addLayer(volumeId))
+    await this.#lock.exclusive(() => this.#stack.add(volumeId, this.#sizeBytes))
   }
 
   /**
@@ -150,15 +138,7 @@ export class SimulatedDisk {
    * @throws GranaryError `GRANARY_NOT_FOUND` for no such layer or none above it; `GRANARY_NO_SPACE` when it does not fit, both layers stay then
    */
   async merge(volumeId: string): Promise<void> {
-    await this.#lock.exclusive(async () => {
-      const at = this.#layers.findIndex(layer => layer.volumeId === volumeId)
-      const [base, top] = [this.#layers[at], this.#layers[at + 1]]
-      if (base === undefined || top === undefined)
-        throw new GranaryError('GRANARY_NOT_FOUND', `no layer lies on volume ${volumeId}`, { detail: { volumeId } })
-      await mergeLayers(base, top, this.#layers.slice(0, at))
-      this.#layers.splice(at + 1, 1)
-      await top.remove()
-    })
+    await this.#lock.exclusive(() => this.#stack.merge(volumeId))
   }
 
   /** Makes the disk larger; what it gains reads as zeros and counts as dirty. @throws GranaryError `GRANARY_INVALID_ARGUMENT` for a smaller size */
@@ -169,7 +149,7 @@ export class SimulatedDisk {
         `the disk has ${this.#sizeBytes} bytes, more than ${sizeBytes}`,
       )
     await this.#lock.exclusive(async () => {
-      await this.#layers.at(-1)?.resize(sizeBytes)
+      await this.#stack.top.resize(sizeBytes)
       this.#sizeBytes = sizeBytes
       this.bitmaps.resize(sizeBytes)
       await this.#oracle.resize(sizeBytes)
@@ -183,22 +163,18 @@ export class SimulatedDisk {
 
   /** The disk as it is at each call; writes come from an upload, for which nobody extends a logical volume. §3.3 */
   open(): DiskReader & DiskWriter {
-    return this.#view(() => this.#layers)
+    return this.#view(() => this.#stack.layers)
   }
 
   /** One layer alone: what it does not have are holes. @throws GranaryError `GRANARY_NOT_FOUND` */
   openVolume(volumeId: string): DiskReader {
-    const layer = this.#layers.find(one => one.volumeId === volumeId)
-    if (layer === undefined)
-      throw new GranaryError('GRANARY_NOT_FOUND', `no volume ${volumeId}`, { detail: { volumeId } })
+    const layer = this.#stack.find(volumeId)
     return this.#view(() => [layer])
   }
 
   /** A layer and all below it: the disk at the time of a snapshot. @throws GranaryError `GRANARY_NOT_FOUND` */
   openSnapshot(volumeId: string): DiskReader {
-    const at = this.#layers.findIndex(one => one.volumeId === volumeId)
-    if (at < 0) throw new GranaryError('GRANARY_NOT_FOUND', `no volume ${volumeId}`, { detail: { volumeId } })
-    const layers = this.#layers.slice(0, at + 1)
+    const layers = this.#stack.upTo(volumeId)
     return this.#view(() => layers)
   }
 
@@ -207,7 +183,7 @@ export class SimulatedDisk {
     await this.#lock.exclusive(async () => {
       for (const { scratch } of this.#freezes) await scratch.remove()
       this.#freezes.clear()
-      for (const layer of this.#layers.splice(0)) await layer.remove()
+      await this.#stack.remove()
       await this.#oracle.close()
       await rm(this.#folder, { recursive: true, force: true })
     })
@@ -217,14 +193,14 @@ export class SimulatedDisk {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lock.exclusive(async () => {
       for (const { scratch } of this.#freezes) await scratch.close()
-      for (const layer of this.#layers.splice(0)) await layer.close()
+      await this.#stack.close()
       await this.#oracle.close()
     })
   }
 
   async #freeze(options: FreezeOptions): Promise<FrozenDisk> {
     const sizeBytes = this.#sizeBytes
-    const layers = [...this.#layers]
+    const layers = [...this.#stack.layers]
     const dirty = options.since === undefined ? undefined : this.bitmaps.since(options.since)
     const record = await this.#oracle.record()
     const common = { sizeBytes, lock: this.#lock, record, dirty }
@@ -239,7 +215,7 @@ export class SimulatedDisk {
         release: () => this.#endLive(freeze),
       })
     }
-    if (options.mode === 'snapshot') await this.#addLayer(volumeIdOf(options))
+    if (options.mode === 'snapshot') await this.#stack.add(volumeIdOf(options), sizeBytes)
     if (options.checkpointId !== undefined) this.bitmaps.start(options.checkpointId)
     return frozenDisk({
       ...common,
@@ -251,12 +227,10 @@ export class SimulatedDisk {
   }
 
   async #beginLive(layers: readonly Layer[], options: FreezeOptions): Promise<LiveFreeze> {
-    const scratch = await Layer.create({
-      folder: this.#folder,
+    const scratch = await this.#stack.create({
       volumeId: volumeIdOf(options),
       sizeBytes: this.#sizeBytes,
-      format: 'cow',
-      space: options.scratchSpace ?? this.#top.space,
+      space: options.scratchSpace ?? this.#stack.top.space,
       initialBytes: options.scratchInitialBytes,
     })
     const freeze = new LiveFreeze(layers, scratch, this.#sizeBytes)
@@ -268,16 +242,6 @@ export class SimulatedDisk {
     await this.#lock.exclusive(async () => {
       if (this.#freezes.delete(freeze)) await freeze.scratch.remove()
     })
-  }
-
-  async #addLayer(volumeId: string): Promise<void> {
-    const { space } = this.#top
-    const options = { folder: this.#folder, volumeId, sizeBytes: this.#sizeBytes, format: 'cow', space } as const
-    this.#layers.push(await Layer.create(options))
-  }
-
-  get #top(): Layer {
-    return this.#layers[this.#layers.length - 1] as Layer
   }
 
   /** All changes come through here: freezes keep the old content first, then bitmaps and oracle learn of it. */
@@ -292,43 +256,24 @@ export class SimulatedDisk {
   }
 
   async #write(offset: number, bytes: Bytes, mayExtend: boolean): Promise<void> {
-    await writeLayers({ layers: this.#layers, sizeBytes: this.#sizeBytes, mayExtend }, offset, bytes)
+    await writeLayers({ layers: this.#stack.layers, sizeBytes: this.#sizeBytes, mayExtend }, offset, bytes)
     await this.#oracle.write(offset, bytes)
   }
 
   async #zero(offset: number, length: number, mayExtend: boolean): Promise<void> {
-    await zeroLayers({ layers: this.#layers, sizeBytes: this.#sizeBytes, mayExtend }, offset, length)
+    await zeroLayers({ layers: this.#stack.layers, sizeBytes: this.#sizeBytes, mayExtend }, offset, length)
     await this.#oracle.zero(offset, length)
   }
 
   #view(layers: () => readonly Layer[]): DiskReader & DiskWriter {
-    const sizeBytes = this.#sizeBytes
-    const lock = this.#lock
-    return {
-      sizeBytes,
-      blockBytes: 512,
-      readsZero: false,
-      async read(offset: number, target: Bytes, { signal }: AbortOptions = {}) {
-        signal?.throwIfAborted()
-        checkRange(offset, target.length, sizeBytes)
-        await lock.shared(() => readLayers(layers(), offset, target))
-      },
-      async *extents({ offset = 0, length = sizeBytes - offset, signal }: ExtentOptions = {}): AsyncGenerator<Extent> {
-        checkRange(offset, length, sizeBytes)
-        signal?.throwIfAborted()
-        yield* await lock.shared(async () => [...layerExtents(layers(), offset, length)])
-      },
-      write: async (offset: number, bytes: Bytes, { signal }: AbortOptions = {}) => {
-        signal?.throwIfAborted()
-        await this.#change(offset, bytes.length, async () => this.#write(offset, bytes, false))
-      },
-      zero: async (offset: number, length: number, { signal }: ZeroOptions = {}) => {
-        signal?.throwIfAborted()
-        await this.#change(offset, length, async () => this.#zero(offset, length, false))
-      },
-      flush: async () => undefined,
-      [Symbol.asyncDispose]: async () => undefined,
-    }
+    return diskView({
+      sizeBytes: this.#sizeBytes,
+      lock: this.#lock,
+      layers,
+      write: async (offset, bytes) =>
+        await this.#change(offset, bytes.length, async () => this.#write(offset, bytes, false)),
+      zero: async (offset, length) => await this.#change(offset, length, async () => this.#zero(offset, length, false)),
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 /** Tickets, timeouts, removal, restarts and faults of the simulated imageio, on virtual time. CONTRACT §5.5, §6 */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,6 +11,7 @@ import { createVirtualClock } from '../../src/clock/virtual-clock.ts'
 import type { ImageBackend } from '../../src/imageio/backend.ts'
 import { startImageio } from '../../src/imageio/daemon.ts'
 import type { FaultEffect } from '../../src/imageio/faults.ts'
+import { openBackendByUrl } from '../../src/imageio/open-backend.ts'
 import { createAuthority } from '../../src/pki/authority.ts'
 import { rawConnect, rawExchange, readAnswer, writeRequest } from './raw-http.ts'
 import type { RawAnswer } from './raw-http.ts'
@@ -210,6 +211,43 @@ t.test('faults strike as often as they are told, where they are told', async t =
   t.equal((await get(id, range)).status, 206)
   daemon.armFault({ after: 1, effect: { kind: 'expire' } })
   t.same([(await get(id)).status, (await get(id)).status], [206, 403])
+})
+
+t.test('§5.7: a proxy reads and writes through to the host, and says what the host says', async t => {
+  const caFile = join(folder, 'ca.pem')
+  writeFileSync(caFile, authority.cert)
+  const proxy = await startImageio({
+    clock,
+    certificate: authority.issue({ names: ['localhost'] }),
+    openBackend: openBackendByUrl({ caFile }),
+  })
+  const through = { port: proxy.port, ca: authority.cert }
+  const bytes = new Uint8Array(MiB)
+  const id = addTicket({ ops: ['write'] }, memoryDisk(bytes))
+  proxy.addTicket({ uuid: 'up', url: daemon.urlOf(id), size: MiB, ops: ['write'], timeout: 300 })
+  const body = Buffer.from('hello, host')
+  const headers = ['Content-Range: bytes 1000-1010/*']
+  const put = await rawExchange(through, { method: 'PUT', path: '/images/up?flush=n', headers, body })
+  t.equal(put.status, 200)
+  t.equal(Buffer.from(bytes.subarray(1000, 1011)).toString(), 'hello, host')
+  const zero = {
+    method: 'PATCH',
+    path: '/images/up',
+    body: Buffer.from('{"op":"zero","offset":1002,"size":3,"flush":true}'),
+  }
+  t.equal((await rawExchange(through, zero)).status, 200)
+  const ranged = { method: 'GET', path: '/images/up', headers: ['Range: bytes=1000-1005'] }
+  t.equal((await rawExchange(through, ranged)).body.toString('latin1'), 'he\0\0\0,')
+  t.equal(
+    Number(daemon.ticketInfo(id)?.['transferred']),
+    12,
+    'the host counts what went through, and the byte that told the size',
+  )
+  await daemon.removeTicket(id)
+  const refused = await rawExchange(through, ranged)
+  t.equal(refused.status, 403)
+  t.match(refused.body.toString(), /No such ticket/)
+  await proxy[Symbol.asyncDispose]()
 })
 
 t.test('a lost answer: what was asked for is done all the same', async t => {

@@ -8,6 +8,7 @@ import { createVirtualClock } from './clock/virtual-clock.ts'
 import { ImageHosts } from './engine/image-hosts.ts'
 import { Transfers } from './engine/transfers.ts'
 import { crashHost, crashVm, setHostStatus } from './engine/crash.ts'
+import { powerOff } from './engine/vm-power.ts'
 import { closeEngine } from './engine/ticker.ts'
 import { HttpFaults } from './faults/http-faults.ts'
 import { simulatorFaults } from './faults/simulator-faults.ts'
@@ -81,6 +82,8 @@ export interface Simulator extends AsyncDisposable {
   state(): SimulatorState
   /** Ends all sessions, as a restart of the engine does. */
   endSessions(): void
+  /** A guest shuts itself down, past all locks; its live backup dies, its bitmaps are whole. */
+  shutDownGuest(vmId: string): void
   /** A guest's power fails; its bitmaps stay in use, its live backup dies. */
   crashVm(vmId: string): void
   /** A host's power fails: its guests, tickets, and what its imageio had not flushed. */
@@ -143,6 +146,7 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
     requests: server.requests,
     ...observers(world),
     endSessions: () => signIn.clear(),
+    shutDownGuest: id => powerOff(world, known(world.vms, 'VM', id)),
     crashVm: id => crashVm(world, known(world.vms, 'VM', id)),
     crashHost: async id => await crashHost(world, transfers, id),
     recoverHost: id => setHostStatus(world, id, 'up'),

@@ -76,13 +76,14 @@ test('§4.4 before 4.4.7 only the root goes, and only of a running VM', async t 
   t.equal((await client.send('DELETE', `${path}/checkpoints/${ids[1]}`)).status, 409)
 })
 
-test('§4.4 a checkpoint that does not exist: DELETE 404, as a base 400; an invalid one 400', async t => {
+test('§0.3 §4.4 a checkpoint that does not exist, to delete or as a base: 400; an invalid one: 400', async t => {
   const client = await setUp(t, { clusterLevel: '4.6' })
   const machine = await addMachine(client)
   const path = `vms/${machine.vm.id}`
   const from_checkpoint_id = '123e4567-e89b-42d3-a456-426614174000'
   const body = { disks: idsOf(machine.diskIds), from_checkpoint_id }
   t.equal((await client.post(`${path}/backups`, body)).status, 400)
+  t.equal((await client.send('DELETE', `${path}/checkpoints/${from_checkpoint_id}`)).status, 400)
   const backup = await readyBackup(client, machine)
   await endBackup(client, machine, backup.id)
   await client.post(`${path}/stop`, {})
@@ -156,12 +157,14 @@ test('§4.6 what is refused at POST, and how', async t => {
 test('§4.6 events are found by the id of the backup', async t => {
   const client = await setUp(t, { clusterLevel: '4.6' })
   const machine = await addMachine(client)
-  const backup = await readyBackup(client, machine)
+  const backup = await readyBackup(client, machine, {}, '?correlation_id=run-7')
   await endBackup(client, machine, backup.id)
   const events = (await client.get(`events?search=${backup.id}&max=20`)).json.event
+  const byId = await client.get('events?search=correlation_id%3Drun-7&max=20')
+  t.equal(byId.json.event.length, events.length)
   const codes = events.map((event: any) => event.code)
   for (const code of ['10790', '10799', '10805', '10794']) t.ok(codes.includes(code), code)
-  t.ok(events.every((event: any) => event.correlation_id === backup.id))
+  t.ok(events.every((event: any) => event.correlation_id === 'run-7'))
 })
 
 test('§4.6 finalize: 409 while a transfer is open, 400 when it is over, before ready it fails', async t => {
@@ -200,4 +203,60 @@ test('§2.2 shared disks, LUNs and the like are dropped from a backup without a 
     disks.map((disk: any) => disk.id),
     machine.diskIds,
   )
+})
+
+test('§0.3 a VM or a backup that does not exist: 400', async t => {
+  const client = await setUp(t)
+  const machine = await addMachine(client)
+  const nothing = '123e4567-e89b-42d3-a456-426614174000'
+  t.equal((await client.post(`vms/${nothing}/backups`, { disks: idsOf(machine.diskIds) })).status, 400)
+  t.equal((await client.post(`vms/${machine.vm.id}/backups/${nothing}/finalize`, {})).status, 400)
+  const transfer = { disk: { id: machine.diskIds[0] }, backup: { id: nothing }, direction: 'download', format: 'raw' }
+  t.equal((await client.post('imagetransfers', transfer)).status, 400)
+})
+
+test('§0.3 while a checkpoint is removed: 409 to backups and other removals', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const backup = await readyBackup(client, machine)
+  await endBackup(client, machine, backup.id)
+  const path = `vms/${machine.vm.id}/checkpoints/${backup.to_checkpoint_id}`
+  t.equal((await client.send('DELETE', path)).status, 200)
+  t.equal((await client.send('DELETE', path)).status, 409)
+  t.equal((await client.post(`vms/${machine.vm.id}/backups`, { disks: idsOf(machine.diskIds) })).status, 409)
+  await client.until(path, ({ status }) => status === 404)
+})
+
+test('§4.2 an engine that was started anew may have lost its backups: event 10814, failed', async t => {
+  for (const clusterLevel of ['4.6', '4.7']) {
+    const client = await setUp(t, { clusterLevel })
+    const machine = await addMachine(client)
+    const backup = await readyBackup(client, machine)
+    await client.simulator.faults.loseBackups()
+    t.equal((await client.get(`vms/${machine.vm.id}/backups/${backup.id}`)).json.phase, 'failed')
+    const events = (await client.get(`events?search=${backup.id}`)).json.event
+    t.ok(events.some((event: any) => event.code === '10814'))
+    t.match(client.simulator.state(), CLEAN)
+  }
+})
+
+test('§4.3 a disk that the checkpoint covers may be backed up in full all the same: backup_mode tells', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const full = await readyBackup(client, machine)
+  await endBackup(client, machine, full.id)
+  client.simulator.faults.backUpInFull(machine.diskIds[0] ?? '')
+  const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
+  const [disk] = (await client.get(`vms/${machine.vm.id}/backups/${next.id}/disks`)).json.disk
+  t.equal(disk.backup_mode, 'full')
+})
+
+test('§4.2 a guest that shuts itself down leaves whole bitmaps: the next incremental is one', async t => {
+  const client = await setUp(t, { clusterLevel: '4.6' })
+  const machine = await addMachine(client)
+  const full = await readyBackup(client, machine)
+  await endBackup(client, machine, full.id)
+  client.simulator.shutDownGuest(machine.vm.id)
+  const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
+  t.equal(next.phase, 'ready')
 })

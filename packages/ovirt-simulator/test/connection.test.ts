@@ -98,6 +98,10 @@ test('§1.2 Basic, and a cookie where the client prefers one', async t => {
   t.match(cookie, /^JSESSIONID=/)
   t.equal((await client.get('vms', { cookie, prefer: 'persistent-auth' })).status, 200)
   t.equal((await client.get('vms', { cookie })).status, 401, 'Prefer has to be sent each time')
+  const short = await client.get('vms', { authorization, prefer: 'persistent-auth', 'session-ttl': '5' })
+  const soon = String(short.headers['set-cookie']).split(';')[0]
+  await client.simulator.clock.sleep(6 * 60_000)
+  t.equal((await client.get('vms', { cookie: soon, prefer: 'persistent-auth' })).status, 401)
 })
 
 test('§1.3 the CA is given to anybody, and signed the certificate of the engine', async t => {

@@ -164,3 +164,18 @@ test('§0.2 matrix parameters are accepted as well', async t => {
   t.equal((await client.get('hosts;max=1')).json.host.length, 1)
   t.equal((await client.get('hosts?max=1')).json.host.length, 1)
 })
+
+test('§0.2 async=true, and Expect: 202-accepted: an action is answered before it is done', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  for (const [query, headers] of [
+    ['?async=true', {}],
+    [';async=true', {}],
+    ['', { expect: '202-accepted' }],
+  ] as const) {
+    const vm = await inventory.addVm({ name: `x${query}`, clusterId: site.clusterId, status: 'down' })
+    const { status, json } = await client.send('DELETE', `vms/${vm.id}${query}`, { headers })
+    t.equal(status, 202)
+    t.match(json, { status: 'in_progress', async: 'true' })
+  }
+})

@@ -1,4 +1,5 @@
 /** Whether a backup may begin, by which engine, and what of each disk (CONTRACT §4.1, §4.3, §4.6). @module */
+import { randomUUID } from 'node:crypto'
 import { incomplete, operationFailed } from '../http/api-error.ts'
 import type { Attributes } from '../model/schema.ts'
 import type { BackupEngine, Disk, Vm } from '../model/state.ts'
@@ -18,6 +19,7 @@ export interface BackupPlan {
   readonly fromCheckpointId: string | undefined
   readonly description: string
   readonly requireConsistency: boolean
+  readonly correlationId: string
   readonly disks: readonly { readonly disk: Disk; readonly mode: 'full' | 'incremental' }[]
 }
 
@@ -25,6 +27,7 @@ export interface BackupRequest {
   readonly body: Attributes
   readonly user: string
   readonly requireConsistency: boolean
+  readonly correlationId: string | undefined
   /** `legacy=true`; without a value it counts as false. */
   readonly isLegacy: boolean
 }
@@ -52,10 +55,11 @@ export const planBackup = (world: World, vm: Vm, request: BackupRequest): Backup
     description,
     // A hybrid backup never hands the parameter on.
     requireConsistency: request.requireConsistency && engine === 'live',
+    correlationId: request.correlationId ?? randomUUID(),
     // Shared disks, and what is no image, are dropped without a word.
     disks: disks
       .filter(disk => disk.volume !== undefined && disk.config['shareable'] !== true)
-      .map(disk => ({ disk, mode: covered.has(disk.id) ? 'incremental' : 'full' })),
+      .map(disk => ({ disk, mode: covered.has(disk.id) && !world.fullNext.delete(disk.id) ? 'incremental' : 'full' })),
   }
 }
 

@@ -17,6 +17,7 @@ import { EVENT, addEvent, endJob, startJob } from './events.ts'
 import { freezeDisks, releaseDisks } from './freeze.ts'
 import { addScratchDisks, removeScratchDisks } from './scratch-disks.ts'
 import { takeBackupSnapshot, removeBackupSnapshot } from './backup-snapshot.ts'
+import { activeBackup } from './locks.ts'
 import { TICK_MS, after, purgeAfter } from './ticker.ts'
 
 const KEEP_MS = { succeeded: 15 * 60_000, failed: 30 * 60_000 } as const
@@ -39,6 +40,7 @@ export const beginBackup = (world: World, vm: Vm, plan: BackupPlan, ownId: strin
     isConsistent: false,
     disks: plan.disks.map(({ disk, mode }) => ({ diskId: disk.id, mode, scratchId: undefined, frozen: undefined })),
     jobId: startJob(world, `Backing up VM ${String(vm.config['name'])}`),
+    correlationId: plan.correlationId,
     isStopping: false,
     isBroken: false,
   }
@@ -65,7 +67,7 @@ const tell = (
 ): void => {
   addEvent(world, code, severity, `Backup ${backup.id} for VM ${String(vm.config['name'])} ${what}.`, {
     vm: { id: vm.id },
-    correlation_id: backup.id,
+    correlation_id: backup.correlationId,
   })
 }
 
@@ -74,8 +76,12 @@ const setPhase = (world: World, backup: Backup, phase: Backup['phase']): void =>
   backup.modifiedMs = world.clock.now()
 }
 
+/** Over already: failed while it waited for its turn. */
+const isOver = ({ phase }: Backup): boolean => phase === 'failed' || phase === 'succeeded'
+
 /** What comes before the start; a backup that was finalized meanwhile fails. */
 const prepare = async (world: World, vm: Vm, backup: Backup): Promise<void> => {
+  if (isOver(backup)) return
   if (backup.isStopping) return await fail(world, vm, backup, 'was stopped before it was ready')
   if (backup.engine === 'live') {
     tell(world, vm, backup, EVENT.scratchStarted, 'normal', 'creates scratch disks')
@@ -87,6 +93,7 @@ const prepare = async (world: World, vm: Vm, backup: Backup): Promise<void> => {
     tell(world, vm, backup, EVENT.scratchCreated, 'normal', 'created scratch disks')
   }
   after(world, TICK_MS, async () => {
+    if (isOver(backup)) return
     if (backup.isStopping) return await fail(world, vm, backup, 'was stopped before it was ready')
     setPhase(world, backup, 'starting')
     const problem = await start(world, vm, backup)
@@ -104,8 +111,11 @@ const start = async (world: World, vm: Vm, backup: Backup): Promise<string | und
   if (backup.requireConsistency && !canFreeze) return 'Failed freeze VM'
   backup.isConsistent = canFreeze
   if (backup.engine !== 'hybrid' && isInconsistent(world, vm, backup.fromCheckpointId)) {
-    const message = `Incremental backup of VM ${String(vm.config['name'])} failed. Full VM backup is needed.`
-    addEvent(world, EVENT.fullBackupNeeded, 'error', message, { vm: { id: vm.id }, correlation_id: backup.id })
+    const message = `Incremental backup ${backup.id} of VM ${String(vm.config['name'])} failed. Full VM backup is needed.`
+    addEvent(world, EVENT.fullBackupNeeded, 'error', message, {
+      vm: { id: vm.id },
+      correlation_id: backup.correlationId,
+    })
     wipeCheckpoints(world, vm)
     return 'checkpoints could not be redefined'
   }
@@ -122,6 +132,7 @@ const start = async (world: World, vm: Vm, backup: Backup): Promise<string | und
 }
 
 const becomeReady = async (world: World, vm: Vm, backup: Backup): Promise<void> => {
+  if (isOver(backup)) return
   if (backup.isStopping) return await fail(world, vm, backup, 'was stopped before it was ready')
   setPhase(world, backup, 'ready')
   backup.toCheckpointId = vm.checkpoints.find(({ backupId }) => backupId === backup.id)?.id
@@ -149,6 +160,7 @@ export const finalizeBackup = (world: World, vm: Vm, backup: Backup): void => {
 }
 
 const endBackup = async (world: World, vm: Vm, backup: Backup): Promise<void> => {
+  if (isOver(backup)) return
   await reach(world, vm, backup, 'backup-finalizing')
   if (backup.engine !== 'hybrid') {
     // The job of a VM that stopped meanwhile cannot be stopped any more.
@@ -178,6 +190,16 @@ export const fail = async (world: World, vm: Vm, backup: Backup, reason: string)
   await release(world, backup)
   if (backup.snapshotId !== undefined) await removeBackupSnapshot(world, vm, backup)
   await end(world, vm, backup, 'failed')
+}
+
+/** An engine that was started anew may have lost track of its backups: those fail (event 10814). */
+export const loseBackups = async (world: World): Promise<void> => {
+  for (const vm of world.vms.values()) {
+    const backup = activeBackup(vm)
+    if (backup === undefined) continue
+    tell(world, vm, backup, EVENT.backupUnmonitored, 'warning', 'is not monitored')
+    await fail(world, vm, backup, 'it is not monitored')
+  }
 }
 
 const release = async (world: World, backup: Backup): Promise<void> => {

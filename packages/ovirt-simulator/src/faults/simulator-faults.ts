@@ -1,4 +1,5 @@
 /** All faults on demand, in one place. @module */
+import { loseBackups } from '../engine/backups.ts'
 import { wipeCheckpoints } from '../engine/checkpoints.ts'
 import { removeDisk, leaveCheckpoints } from '../engine/create-disk.ts'
 import type { CertificateKind, ImageHosts } from '../engine/image-hosts.ts'
@@ -28,6 +29,10 @@ export interface SimulatorFaults {
   setImageioCertificate(hostId: string, kind: CertificateKind): Promise<void>
   /** The imageio of a host starts anew: all tickets are gone. */
   restartImageio(hostId: string): Promise<void>
+  /** Started anew, the engine has lost track of its backups: they fail, with event 10814. */
+  loseBackups(): Promise<void>
+  /** The next backup of a disk is in full, whatever was asked for, and only `backup_mode` tells. */
+  backUpInFull(diskId: string): void
   /** The next merges of a VM's snapshots fail. */
   failMerges(vmId: string, times?: number): void
   /** The next upload to a disk is found bad: the disk is removed. */
@@ -64,6 +69,8 @@ export const simulatorFaults = ({ world, http, hosts, transfers, signIn }: Fault
   showHost: async hostId => await hosts.show(hostId),
   setImageioCertificate: async (hostId, kind) => await hosts.setCertificate(hostId, kind),
   restartImageio: async hostId => await (await hosts.daemonOf(hostId)).restart(),
+  loseBackups: async () => await loseBackups(world),
+  backUpInFull: diskId => void world.fullNext.add(diskId),
   failMerges: (vmId, times = 1) => failMerges(world, vmId, times),
   failVerification: diskId => transfers.failVerification(diskId),
   wipeCheckpoints: vmId => wipeCheckpoints(world, found(world.vms, vmId)),

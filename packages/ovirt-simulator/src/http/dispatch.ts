@@ -66,7 +66,7 @@ const answerCall = async (site: Site, request: IncomingMessage, asked: Request):
       fetch: async href => await fetchInside(site, asked, href),
     }
     const answer = await route.run(call)
-    return replyOf(request, await followed(answer, call))
+    return replyOf(request, wantsNoWait(request, call) ? unfinished(answer) : await followed(answer, call))
   } catch (error) {
     return errorReply(request, error, route.failsAsAction ?? false)
   }
@@ -77,6 +77,15 @@ const decodeBody = (request: IncomingMessage, type: TypeName, body: string): Att
   if (body.trim() === '') throw new UsageError('the body is missing')
   return contentType.includes('json') ? decodeJson(type, body) : decodeXml(type, body)
 }
+
+/** `async=true` or `Expect: 202-accepted`: an action is answered before it is done (CONTRACT §0.2). */
+const wantsNoWait = (request: IncomingMessage, call: Call): boolean =>
+  flag(call, 'async') || (request.headers['expect'] ?? '').includes('202-accepted')
+
+const unfinished = (answer: Answer): Answer =>
+  answer.type === 'Action' && answer.status === 200
+    ? { ...answer, status: 202, entity: { ...answer.entity, async: true, status: 'in_progress' } }
+    : answer
 
 const followed = async (answer: Answer, call: Call): Promise<Answer> => {
   const paths = call.parameters.get('follow')

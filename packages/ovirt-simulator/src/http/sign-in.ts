@@ -19,6 +19,7 @@ const NEVER = '9223372036854775807'
 interface Session {
   readonly user: string
   readonly createdMs: number
+  readonly idleMs: number
   lastMs: number
 }
 
@@ -53,17 +54,20 @@ export class SignIn {
         return owner === undefined ? undefined : { user: owner, headers: {} }
       }
       case 'basic':
-        return this.#basic(credentials, isPersistent)
+        return this.#basic(credentials, isPersistent ? ttlOf(request) : undefined)
       default:
         return undefined
     }
   }
 
-  #basic(credentials: string, isPersistent: boolean): { user: string; headers: Record<string, string> } | undefined {
+  #basic(
+    credentials: string,
+    idleMs: number | undefined,
+  ): { user: string; headers: Record<string, string> } | undefined {
     const [, user = '', password = ''] = /^([^]*?):([^]*)$/.exec(Buffer.from(credentials, 'base64').toString()) ?? []
     if (!this.#isRight(user, password)) return undefined
-    if (!isPersistent) return { user, headers: {} }
-    return { user, headers: { 'set-cookie': `JSESSIONID=${this.#open(user)}; Path=/ovirt-engine/api; Secure` } }
+    if (idleMs === undefined) return { user, headers: {} }
+    return { user, headers: { 'set-cookie': `JSESSIONID=${this.#open(user, idleMs)}; Path=/ovirt-engine/api; Secure` } }
   }
 
   /** POST /ovirt-engine/sso/oauth/token */
@@ -102,10 +106,10 @@ export class SignIn {
     return account !== undefined && account.password === password
   }
 
-  #open(user: string): string {
+  #open(user: string, idleMs = IDLE_MS): string {
     const token = randomBytes(64).toString('base64url')
     const now = this.#world.clock.now()
-    this.#sessions.set(token, { user, createdMs: now, lastMs: now })
+    this.#sessions.set(token, { user, createdMs: now, idleMs, lastMs: now })
     return token
   }
 
@@ -113,13 +117,19 @@ export class SignIn {
     const session = this.#sessions.get(token)
     if (session === undefined) return undefined
     const now = this.#world.clock.now()
-    if (now - session.lastMs > IDLE_MS || now - session.createdMs > MAX_AGE_MS) {
+    if (now - session.lastMs > session.idleMs || now - session.createdMs > MAX_AGE_MS) {
       this.#sessions.delete(token)
       return undefined
     }
     session.lastMs = now
     return session.user
   }
+}
+
+/** `Session-TTL`, minutes, of the first request of a session. */
+const ttlOf = (request: IncomingMessage): number => {
+  const minutes = Number(request.headers['session-ttl'] ?? Number.NaN)
+  return Number.isInteger(minutes) && minutes > 0 ? minutes * 60_000 : IDLE_MS
 }
 
 const ssoReply = (status: number, body: object): Reply => ({

@@ -96,6 +96,8 @@ export interface Backup {
   isConsistent: boolean
   disks: BackupDisk[]
   readonly jobId: string
+  /** Tags its events. */
+  readonly correlationId: string
   /** Finalize was called. */
   isStopping: boolean
   /** The process that served its content is gone. */

@@ -52,8 +52,8 @@ export interface World {
   readonly events: Attributes[]
   readonly accounts: Map<string, Account>
   readonly moments: Moments
-  /** Correlation id of the request under way, by job. */
-  readonly correlations: Map<string, string>
+  /** Disks whose next backup is in full, whatever was asked for. */
+  readonly fullNext: Set<string>
 }
 
 export interface WorldOptions {
@@ -77,7 +77,7 @@ export const createWorld = ({ clock, profile, folder }: WorldOptions): World => 
   events: [],
   accounts: new Map(),
   moments: new Moments(),
-  correlations: new Map(),
+  fullNext: new Set(),
 })
 
 /** @throws ApiError 404 without a body */

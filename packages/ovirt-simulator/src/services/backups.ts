@@ -5,7 +5,7 @@ import { deleteCheckpoint } from '../engine/checkpoints.ts'
 import { doneJob } from '../engine/events.ts'
 import { requirePermit } from '../engine/permits.ts'
 import { created, done, entityOf, listOf } from '../http/answer.ts'
-import { notFound } from '../http/api-error.ts'
+import { notFound, operationFailed } from '../http/api-error.ts'
 import { flag } from '../http/call.ts'
 import type { Route } from '../http/routes.ts'
 import type { Attributes } from '../model/schema.ts'
@@ -34,12 +34,14 @@ export const backupRoutes = (world: World): Route[] => [
     path: 'vms/:vm/backups',
     body: 'Backup',
     run(call) {
-      const vm = found(world.vms, call.ids['vm'])
+      const vm = world.vms.get(String(call.ids['vm']).toLowerCase())
+      if (vm === undefined) throw operationFailed(400, "Cannot backup VM. VM doesn't exist.")
       const { body, user, parameters } = call
       const plan = planBackup(world, vm, {
         body,
         user,
         requireConsistency: flag(call, 'require_consistency'),
+        correlationId: parameters.get('correlation_id'),
         isLegacy: parameters.get('legacy') === 'true',
       })
       const backup = beginBackup(world, vm, plan, body['id'] as string | undefined)
@@ -68,7 +70,8 @@ export const backupRoutes = (world: World): Route[] => [
     body: 'Action',
     run({ ids, user }) {
       const vm = found(world.vms, ids['vm'])
-      const backup = found(vm.backups, ids['backup'])
+      const backup = vm.backups.get(String(ids['backup']).toLowerCase())
+      if (backup === undefined) throw operationFailed(400, 'Cannot stop VM backup. The backup does not exist.')
       requirePermit(world, user, 'BACKUP_DISK', vm.id)
       finalizeBackup(world, vm, backup)
       return done(doneJob(world, 'Finalizing backup'))
@@ -128,7 +131,9 @@ const checkpointRoutes = (world: World): Route[] => [
     path: 'vms/:vm/checkpoints/:checkpoint',
     run({ ids, user }) {
       const vm = found(world.vms, ids['vm'])
-      const checkpoint = checkpointOf(vm, ids['checkpoint'])
+      const checkpoint = vm.checkpoints.find(one => one.id === ids['checkpoint'])
+      if (checkpoint === undefined)
+        throw operationFailed(400, 'Cannot delete VM checkpoint. The checkpoint does not exist.')
       requirePermit(world, user, 'BACKUP_DISK', vm.id)
       deleteCheckpoint(world, vm, checkpoint)
       return done(doneJob(world, 'Deleting VM checkpoint'))

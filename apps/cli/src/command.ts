@@ -35,7 +35,7 @@ export interface Invocation {
 export type CommandResult = Promise<0 | 3>
 
 export interface Command {
-  /** One or two words. */
+  /** One to three words. */
   readonly name: string
   readonly summary: string
   readonly arguments?: readonly ArgumentRow[]

@@ -11,7 +11,7 @@ const takesValue = ({ flags }: OptionRow): boolean => flags.includes('<')
 
 const optionsOf = (command: Command): readonly OptionRow[] => [...(command.options ?? []), ...COMMON_OPTIONS]
 
-/** First words, and the second words of those that have two. */
+/** First words, and the commands that begin with them. */
 const wordsOf = (commands: readonly Command[]): Map<string, Command[]> => {
   const words = new Map<string, Command[]>()
   for (const command of commands) {
@@ -21,6 +21,11 @@ const wordsOf = (commands: readonly Command[]): Map<string, Command[]> => {
   return words
 }
 
+/** What may follow the first word, each once. */
+const furtherWords = (group: readonly Command[]): readonly string[] => [
+  ...new Set(group.flatMap(command => command.name.split(' ').slice(1))),
+]
+
 /** The script that the shell loads. */
 export const completionScript = (shell: Shell, commands: readonly Command[]): string => SCRIPTS[shell](commands)
 
@@ -28,7 +33,7 @@ const bashScript = (commands: readonly Command[]): string => {
   const words = wordsOf(commands)
   const cases = [...words].map(([word, group]) => {
     const flags = [...new Set(group.flatMap(command => optionsOf(command).map(flagOf)))].join(' ')
-    const second = group.flatMap(command => command.name.split(' ').slice(1)).join(' ')
+    const second = furtherWords(group).join(' ')
     return `    ${word}) words="${`${second} ${flags}`.trim()}" ;;`
   })
   const values = [
@@ -75,7 +80,7 @@ const zshScript = (commands: readonly Command[]): string => {
         : ''
       return `'${option.isRepeated === true ? '*' : ''}${flagOf(option)}[${quote(option.description)}]${value}'`
     })
-    const second = group.flatMap(command => command.name.split(' ').slice(1))
+    const second = furtherWords(group)
     const positional = second.length > 0 ? `'1:command:(${second.join(' ')})'` : "'*:file:_files'"
     return `    ${word}) _arguments ${[...specs, positional].join(' ')} ;;`
   })
@@ -107,7 +112,7 @@ const fishScript = (commands: readonly Command[]): string => {
     lines.push(
       `complete -c granary -n __fish_use_subcommand -f -a ${word} -d '${escape((group[0] as Command).summary)}'`,
     )
-    for (const second of group.flatMap(command => command.name.split(' ').slice(1))) {
+    for (const second of furtherWords(group)) {
       lines.push(`complete -c granary -n '__fish_seen_subcommand_from ${word}' -f -a ${second}`)
     }
     const options = new Map(group.flatMap(command => optionsOf(command)).map(option => [flagOf(option), option]))

@@ -72,8 +72,11 @@ const separateValues = (argv: readonly string[]): string[] => {
   return argv.map((word, i) => (OPTIONAL_VALUES.has(word) && (end < 0 || i < end) ? `${word}=` : word))
 }
 
-/** What commands of two words are about, where that is not the first word. */
-const GROUPS: Readonly<Record<string, string>> = { ovirt: 'machines of oVirt-family platforms' }
+/** What commands of several words are about, where that is not their last but one. */
+const GROUPS: Readonly<Record<string, string>> = {
+  ovirt: 'machines of oVirt-family platforms',
+  'ovirt files': 'files in CD drives of machines',
+}
 
 type Run = (
   command: Command,
@@ -102,13 +105,16 @@ const createProgram = (streams: TerminalStreams, run: Run): Program => {
 }
 
 const addCommand = (program: Program, groups: Map<string, Program>, command: Command, run: Run): void => {
-  const [first = '', second] = command.name.split(' ')
+  const words = command.name.split(' ')
   let parent = program
-  if (second !== undefined) {
-    parent = groups.get(first) ?? program.command(first).description(GROUPS[first] ?? `commands about ${first}s`)
-    groups.set(first, parent)
+  for (let i = 1; i < words.length; i++) {
+    const name = words.slice(0, i).join(' ')
+    const word = words[i - 1] as string
+    const known = groups.get(name)
+    parent = known ?? parent.command(word).description(GROUPS[name] ?? `commands about ${word}s`)
+    groups.set(name, parent)
   }
-  const entry = parent.command(second ?? first).description(command.summary)
+  const entry = parent.command(words.at(-1) as string).description(command.summary)
   for (const { name, description } of command.arguments ?? []) entry.argument(name, description)
   for (const option of [...(command.options ?? []), ...COMMON_OPTIONS]) addOption(entry, option)
   if (command.examples !== undefined)

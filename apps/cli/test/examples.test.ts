@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { projectPath, seededBytes } from '@granary/testing'
 import t from 'tap'
+import { peer, whyNo } from './peers.ts'
 
 const MIB = 1024 ** 2
 
@@ -71,4 +72,15 @@ t.test('sealed-file', async t => {
   const { path } = await makeDisk(folder)
   const text = await run('sealed-file.mjs', path, join(folder, 'sealed'))
   t.equal(text, '41943040 bytes, 100 reads, all equal to the source\n')
+})
+
+t.test('find-files', { skip: whyNo('mkfs.ext4', 'xorriso') }, async t => {
+  const folder = t.testdir({ files: { etc: { 'Invoice-1.txt': 'one', 'other.txt': 'two' }, 'invoice-2.txt': 'three' } })
+  const disk = join(folder, 'disk.raw')
+  await peer('mkfs.ext4', '-q', '-F', '-d', join(folder, 'files'), disk, '16M')
+  const image = join(folder, 'found.iso')
+  const text = await run('find-files.mjs', disk, 'INVOICE', image)
+  t.match(text, /^2 of 6 files have "INVOICE" in their path\n2 files, \d+ bytes\n$/)
+  await peer('xorriso', '-osirrox', 'on', '-indev', image, '-extract', '/', join(folder, 'out'))
+  t.equal(await readFile(join(folder, 'out', 'disk', 'etc', 'Invoice-1.txt'), 'utf8'), 'one')
 })

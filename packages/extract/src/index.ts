@@ -1,7 +1,8 @@
 /** Files of guests, extracted to folders, tar streams and ISO images. @module */
 export { contentOfDisk } from './iso/content.ts'
-export type { TreeEntriesOptions } from './iso/tree-entries.ts'
-export { entriesOfTree } from './iso/tree-entries.ts'
+export { archiveEntry } from './iso/archive-entry.ts'
+export type { IsoEntriesOptions } from './iso/step-entries.ts'
+export { isoEntriesOf } from './iso/step-entries.ts'
 export type { IsoContent, IsoEntry, IsoError } from './iso/entry.ts'
 export type { IsoImage, IsoOptions } from './iso/image.ts'
 export { planIso } from './iso/image.ts'

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { GranaryError, formatBytes, formatDuration, isGranaryError } from '@granary/core'
+import { GranaryError, formatBytes, formatDuration } from '@granary/core'
 import {
   OWNERS_FILE,
   applyOwners,
@@ -8,22 +8,22 @@ import {
   selectedItems,
   writeTar,
 } from '@granary/extract'
-import type { ExtractOptions, ExtractReport, ExtractStep, Selection, TarSink } from '@granary/extract'
-import { nameOfBytes, resolvePath } from '@granary/guestfs'
-import type { Name } from '@granary/guestfs'
+import type { ExtractOptions, ExtractReport, ExtractStep, TarSink } from '@granary/extract'
 import { isGiven, textOption } from '../command.ts'
 import type { Command, CommandResult, Invocation } from '../command.ts'
 import { displayName } from '../guest/entry-output.ts'
 import { parseGuestAddress } from '../guest/guest-address.ts'
 import type { GuestAddress } from '../guest/guest-address.ts'
 import { GUEST_OPTIONS, openGuestDisks } from '../guest/open-disks.ts'
-import { PATH_OPTION, openTrees, pathOf } from '../guest/open-trees.ts'
-import type { NamedTree } from '../guest/open-trees.ts'
+import { ISO_CONTENT_OPTION, writeIso } from '../guest/iso-image.ts'
+import { PATH_OPTION, openTrees } from '../guest/open-trees.ts'
+import { selectionOf } from '../guest/selections.ts'
+import { warnOfFile } from '../guest/warn-of-file.ts'
 import { startProgress } from '../terminal/progress-line.ts'
 
 export const extract: Command = {
   name: 'extract',
-  summary: 'write files of disks to a folder, a tar archive or standard output',
+  summary: 'write files of disks to a folder, a tar archive, an ISO image or standard output',
   arguments: [
     {
       name: '[DISK[:VOLUME[:/PATH]]...]',
@@ -31,7 +31,7 @@ export const extract: Command = {
     },
   ],
   options: [
-    { flags: '--to <TARGET>', description: 'a folder, F.tar, or - for a tar stream', values: 'file' },
+    { flags: '--to <TARGET>', description: 'a folder, F.tar, F.iso, or - for a tar stream', values: 'file' },
     { flags: '--snapshots', description: 'read-only snapshots of btrfs too' },
     { flags: '--devices', description: 'make device nodes too: a guest chose what they lead to' },
     {
@@ -43,12 +43,14 @@ export const extract: Command = {
       description: `instead: set what ${OWNERS_FILE} of an earlier extraction says, as root`,
       values: 'file',
     },
+    ISO_CONTENT_OPTION,
     PATH_OPTION,
     ...GUEST_OPTIONS,
   ],
   examples: [
     'granary extract granary:latest:guest:/home/anna --to /restore',
     'granary extract web.qcow2:p1:/etc --to etc.tar',
+    'granary extract granary:latest:p2:/Users --to users.iso',
     'granary extract granary:1f2e3d4c/root:p3 --to - | ssh host "tar -x -C /restore"',
     'sudo granary extract --apply-owners /restore',
   ],
@@ -61,7 +63,9 @@ export const extract: Command = {
       throw new GranaryError('GRANARY_INVALID_ARGUMENT', 'extract needs what to extract, and --to', {
         hint: 'as in `granary extract DISK:VOLUME:/PATH --to FOLDER`',
       })
-    return await extractAll(invocation, addresses.map(parseGuestAddress), target)
+    const parsed = addresses.map(parseGuestAddress)
+    if (target.endsWith('.iso')) return await writeIso(invocation, parsed, target)
+    return await extractAll(invocation, parsed, target)
   },
 }
 
@@ -145,33 +149,6 @@ async function* stepsOf(
       yield* selectedItems([selection], { signal: invocation.signal, snapshots: isGiven(invocation, 'snapshots') })
     }
   }
-}
-
-/** A path keeps its last name; a whole volume goes to the top, several each into a folder of its own. */
-const selectionOf = async (
-  invocation: Invocation,
-  { tree, top, volumeOf }: NamedTree,
-  address: GuestAddress,
-): Promise<Selection> => {
-  const { signal } = invocation
-  const path = pathOf(invocation, address)
-  const node = await resolvePath(tree, path, { signal, from: top })
-  return { tree, node, path: address.volume === undefined ? { text: volumeOf(node) } : lastName(path) }
-}
-
-const lastName = (path: ReturnType<typeof pathOf>): Name => {
-  const bytes = typeof path === 'string' ? Buffer.from(path) : path
-  const names = Buffer.from(bytes).toString('latin1').split('/')
-  const last = names.findLast(name => name !== '' && name !== '.' && name !== '..') ?? ''
-  return nameOfBytes(Uint8Array.from(Buffer.from(last, 'latin1')))
-}
-
-const warnOfFile = ({ terminal }: Invocation, path: string, error: unknown): void => {
-  const known = isGranaryError(error)
-  terminal.warn(`${displayName(path)}: ${known ? error.message : String(error)}`, {
-    path,
-    ...(known ? { code: error.code } : {}),
-  })
 }
 
 const tell = ({ terminal }: Invocation, report: ExtractReport, target: string, seconds: number): void => {

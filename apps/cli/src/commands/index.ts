@@ -24,6 +24,7 @@ import { ovirtBackup } from './ovirt-backup.ts'
 import { ovirtBackups } from './ovirt-backups.ts'
 import { ovirtCheck } from './ovirt-check.ts'
 import { ovirtClean } from './ovirt-clean.ts'
+import { ovirtFilesCommands } from './ovirt-files.ts'
 import { ovirtRecover } from './ovirt-recover.ts'
 import { ovirtRestore } from './ovirt-restore.ts'
 import { ovirtVms } from './ovirt-vms.ts'
@@ -70,6 +71,7 @@ export const commands: readonly Command[] = [
   ovirtBackup,
   ovirtBackups,
   ovirtRestore,
+  ...ovirtFilesCommands,
   ovirtRecover,
   ovirtClean,
   simulateOvirt,

@@ -55,6 +55,14 @@ export async function* openTrees(
   }
 }
 
+/** Ids of the volumes whose files can be read; the others are warnings, where something is lost with them. */
+export const readableVolumes = ({ terminal }: Invocation, { volumes }: VolumeSet): readonly string[] => {
+  for (const { id, whyNot } of volumes)
+    if (whyNot !== undefined && !EXPECTED.includes(whyNot.reason))
+      terminal.warn(`volume ${id}: ${whyNot.message}`, { volume: id })
+  return volumes.filter(({ whyNot }) => whyNot === undefined).map(({ id }) => id)
+}
+
 /** The only tree of an address that must name one. */
 export const openTree = async (invocation: Invocation, set: VolumeSet, address: GuestAddress): Promise<NamedTree> => {
   if (address.volume !== undefined) return await openNamed(invocation, set, address)

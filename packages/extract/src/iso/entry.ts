@@ -5,6 +5,8 @@ import type { Name, Stat } from '@granary/guestfs'
 /** Content of a size that is known before it is read. */
 export interface IsoContent {
   readonly sizeBytes: number
+  /** `read` may give less; the file is as long as that, then. @default false */
+  readonly mayBeShorter?: true
   /** Exactly `sizeBytes` bytes. What fails here leaves the file out of the image. */
   read(options?: AbortOptions): AsyncIterable<Bytes>
 }

@@ -128,6 +128,7 @@ async function* writeImage(
   const withContent = facts.files.filter(file => file.open !== undefined)
   const opened = mapOrdered(withContent, openContent, { concurrency: READ_AHEAD_FILES, signal })
   for await (const { file, content, error } of opened) {
+    const reservedBytes = sectorsOf(file.sizeBytes) * SECTOR_BYTES
     let written = 0
     try {
       if (content === undefined) throw error
@@ -136,13 +137,14 @@ async function* writeImage(
         written += piece.length
         yield piece
       }
-      if (written < file.sizeBytes) throw otherSize(file, written)
+      if (written < file.sizeBytes && content.mayBeShorter !== true) throw otherSize(file, written)
+      file.sizeBytes = written
     } catch (cause) {
       signal?.throwIfAborted()
       file.isLost = true
       errors.push({ path: file.first === undefined ? '' : pathOf(file.first), error: cause })
     }
-    yield* filling(sectorsOf(file.sizeBytes) * SECTOR_BYTES - written)
+    yield* filling(reservedBytes - written)
   }
   for (const sectors of leadOut(facts)) {
     signal?.throwIfAborted()
@@ -160,7 +162,8 @@ interface OpenedFile {
 const openContent = async (file: IsoFile, signal: AbortSignal): Promise<OpenedFile> => {
   try {
     const content = await (file.open as NonNullable<IsoFile['open']>)({ signal })
-    if (file.sizeBytes > READ_AHEAD_BYTES || content.sizeBytes !== file.sizeBytes) return { file, content }
+    const isSmall = file.sizeBytes <= READ_AHEAD_BYTES && content.sizeBytes === file.sizeBytes
+    if (!isSmall || content.mayBeShorter === true) return { file, content }
     const pieces = []
     for await (const piece of content.read({ signal })) pieces.push(piece)
     return { file, content: contentOfBytes(Buffer.concat(pieces)) }

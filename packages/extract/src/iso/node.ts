@@ -7,7 +7,7 @@ import type { IsoContent } from './entry.ts'
 export interface IsoFile {
   readonly stat: Stat
   /** Bytes that stand in the image: of a regular file its content. */
-  readonly sizeBytes: number
+  sizeBytes: number
   readonly target?: Name
   readonly open?: (options: AbortOptions) => Promise<IsoContent>
   /** Counts from 1; stands as inode number and as UDF's unique id. */

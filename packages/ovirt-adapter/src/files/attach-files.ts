@@ -8,7 +8,7 @@ import type { JournalEntry } from '../journal/journal.ts'
 import { chooseTarget } from './choose-target.ts'
 import type { FilesChoices, FilesTarget } from './choose-target.ts'
 import type { FilesContext, FilesImage } from './context.ts'
-import { publicOf, takeOut } from './eject-files.ts'
+import { takeOut } from './eject-files.ts'
 import { copyDisc, makeDisc } from './make-disc.ts'
 import { FILES_KIND, readFilesState } from './state.ts'
 import type { AttachedFiles } from './state.ts'
@@ -60,7 +60,10 @@ const makeDiscOf = async (
   { domain }: FilesTarget,
   { signal }: AbortOptions,
 ): Promise<void> => {
-  const { id, disc, path } = readFilesState(entry.pending)
+  const {
+    files: { id, disc },
+    path,
+  } = readFilesState(entry.pending)
   if (path !== undefined) return await copyDisc(context, image, { path, signal })
   await makeDisc(context, entry, image, { id: disc, alias: `granary-files-${id}`, storageDomainId: domain.id, signal })
 }
@@ -73,7 +76,7 @@ const attach = async (
   { signal }: AbortOptions,
 ): Promise<AttachResult> => {
   onEvent?.({ type: 'step', step: 'attach', what: vm.name })
-  const { disc } = readFilesState(entry.pending)
+  const { disc } = readFilesState(entry.pending).files
   await changeCdrom(engine, vm.id, disc, { isCurrent: isRunning, signal })
   const attachedMs = engine.clock.now()
   await entry.learn({
@@ -85,7 +88,7 @@ const attach = async (
   const warnings = isRunning
     ? []
     : [`"${vm.name}" is ${vm.status}: the files are in its drive from its next start on, until they are ejected`]
-  return { files: publicOf(readFilesState(entry.pending)), warnings }
+  return { files: readFilesState(entry.pending).files, warnings }
 }
 
 /** What can't be put away now stays in the journal: the next start tries again. The first failure is the one to tell. */

@@ -54,7 +54,7 @@ export const takeOut = async (
 /** The machine, once it neither starts nor stops nor moves: in between nobody knows what its drive holds. */
 const settledVm = async (
   engine: Engine,
-  { vmId, vmName }: FilesState,
+  { files: { vmId, vmName } }: FilesState,
   { signal }: AbortOptions,
 ): Promise<Vm | undefined> => {
   const vm = await waitFor(async () => await findVm(engine, vmId, { signal }), {
@@ -79,11 +79,11 @@ const putBack = async (
   state: FilesState,
   { isCurrent, signal }: AbortOptions & { readonly isCurrent: boolean },
 ): Promise<string | undefined> => {
-  const { vmId, vmName, disc } = state
+  const { vmId, vmName, disc } = state.files
   const found = await readCdrom(engine, vmId, { isCurrent, signal })
   if (found !== disc) return undefined
   // A machine that was stopped has been started with the files instead of what it would have been started with.
-  const previous = isCurrent && state.isCurrent ? state.previousCurrent : state.previousStored
+  const previous = isCurrent && state.files.isCurrent ? state.previousCurrent : state.previousStored
   try {
     await changeCdrom(engine, vmId, previous, { isCurrent, signal })
     return undefined
@@ -98,7 +98,11 @@ const putBack = async (
 const isRefusal = (error: unknown): boolean =>
   isGranaryError(error) && REFUSALS.includes(Number(error.detail['status']))
 
-const removeDisc = async (engine: Engine, { disc, path }: FilesState, { signal }: AbortOptions): Promise<void> => {
+const removeDisc = async (
+  engine: Engine,
+  { files: { disc }, path }: FilesState,
+  { signal }: AbortOptions,
+): Promise<void> => {
   if (path !== undefined) return await removeFile(path)
   for (const transfer of (await listTransfers(engine, { signal })).filter(
     one => one.diskId === disc && !isFinished(one),
@@ -126,7 +130,7 @@ export const listFiles = async ({
   for (const run of await journal.abandoned()) {
     await using held = run
     for (const entry of held.entries)
-      if (isFilesEntry(entry) && entry.pending.engine === engine.base) all.push(publicOf(readFilesState(entry.pending)))
+      if (isFilesEntry(entry) && entry.pending.engine === engine.base) all.push(readFilesState(entry.pending).files)
   }
   return all
 }
@@ -144,10 +148,10 @@ export const ejectFiles = async (
   for (const run of await journal.abandoned()) {
     await using held = run
     const entry = held.entries.find(
-      one => isFilesEntry(one) && one.pending.engine === engine.base && readFilesState(one.pending).id === id,
+      one => isFilesEntry(one) && one.pending.engine === engine.base && readFilesState(one.pending).files.id === id,
     )
     if (entry === undefined) continue
-    const files = publicOf(readFilesState(entry.pending))
+    const files = readFilesState(entry.pending).files
     onEvent?.({ type: 'step', step: 'eject', what: files.vmName })
     const warnings = await takeOut(engine, entry, options)
     await entry.end()
@@ -159,12 +163,9 @@ export const ejectFiles = async (
   })
 }
 
-export const publicOf = ({ path: _, previousCurrent: __, previousStored: ___, ...files }: FilesState): AttachedFiles =>
-  files
-
 /** Files that a run had not put into the drive yet, or whose time is up, go; others stay until somebody ejects them. */
 const undoFiles: Undo = async ({ engine, entry, isDry, signal }) => {
-  const { id, vmName, isAttached, ejectAtMs = Infinity } = readFilesState(entry.pending)
+  const { id, vmName, isAttached, ejectAtMs = Infinity } = readFilesState(entry.pending).files
   if (isAttached && engine.clock.now() < ejectAtMs)
     return {
       kind: 'left',

@@ -24,7 +24,8 @@ export interface AttachedFiles {
 }
 
 /** More of it, for whoever takes it back. */
-export interface FilesState extends AttachedFiles {
+export interface FilesState {
+  readonly files: AttachedFiles
   /** Where the file is, in an ISO domain. */
   readonly path: string | undefined
   /** What was in the drive before; undefined: nothing. */
@@ -35,7 +36,7 @@ export interface FilesState extends AttachedFiles {
 export const readFilesState = (pending: PendingEntry): FilesState => {
   const text = (name: string): string => factOf(pending, name) ?? ''
   const { ejectAtMs, attachedMs, attached, current } = pending.facts
-  return {
+  const files: AttachedFiles = {
     id: text('id'),
     vmId: text('vm'),
     vmName: text('vmName'),
@@ -45,6 +46,9 @@ export const readFilesState = (pending: PendingEntry): FilesState => {
     isCurrent: current === true,
     attachedMs: Number(attachedMs ?? pending.timeMs),
     ...(typeof ejectAtMs === 'number' ? { ejectAtMs } : {}),
+  }
+  return {
+    files,
     path: text('path') || undefined,
     previousCurrent: text('previousCurrent') || undefined,
     previousStored: text('previousStored') || undefined,

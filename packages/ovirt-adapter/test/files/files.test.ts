@@ -133,7 +133,7 @@ t.test('an occupied drive is refused, unless its disc may be replaced; it comes 
 t.test('an ISO domain takes files where it is mounted and writable here; else data domains are named', async t => {
   const { site, vmId, choices } = await siteWith(t, 'up')
   const dataCenterId = site.simulator.site.dataCenterId
-  const iso = await site.simulator.inventory.addStorageDomain({ name: 'isos', kind: 'iso', dataCenterId })
+  const iso = site.simulator.inventory.addStorageDomain({ name: 'isos', kind: 'iso', dataCenterId })
   const mountRoot = await mkdtemp(join(tmpdir(), 'granary-rhev-'))
   t.teardown(() => rmSync(mountRoot, { recursive: true, force: true }))
   await using journal = await site.openJournal()

@@ -1,0 +1,100 @@
+/** Files of a snapshot into the CD drive of a machine, by command, against the simulated engine. */
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
+import type { Simulator } from '@granary/ovirt-simulator'
+import { parseJsonLines } from '@granary/testing'
+import { createRepository, granary } from './in-process.ts'
+import { peer, whyNo } from './peers.ts'
+
+t.setTimeout(180_000)
+
+/** An engine, and a configuration that leads to it. */
+const startEngine = async (
+  test: Test,
+  { profile = 'ovirt-4.5', lines = [] }: { profile?: string; lines?: readonly string[] } = {},
+): Promise<{ simulator: Simulator; config: string; folder: string }> => {
+  const folder = await mkdtemp(join(tmpdir(), 'granary-ovirt-'))
+  const simulator = await createSimulator({
+    dir: join(folder, 'engine'),
+    profile,
+    clock: createRealClock({ speed: 20 }),
+  })
+  test.teardown(async () => {
+    await simulator[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await writeFile(join(folder, 'ca.pem'), simulator.ca)
+  await writeFile(join(folder, 'password'), `${simulator.credentials.password}\n`, { mode: 0o600 })
+  const config = join(folder, 'rb_module_ovirt.conf')
+  const text = [
+    `engine ${simulator.url}`,
+    `username ${simulator.credentials.username}`,
+    `password file:${join(folder, 'password')}`,
+    `ca_info ${join(folder, 'ca.pem')}`,
+    'timeout 5',
+    'engine_outage_timeout 0',
+    'backup_using_ovirt_api yes',
+    `journal_folder ${join(folder, 'journal')}`,
+    ...lines,
+  ].join('\n')
+  await writeFile(config, `${text}\n`, { mode: 0o600 })
+  return { simulator, config, folder }
+}
+
+t.test(
+  'files go into the drive of a running machine, are read from its disk, and are ejected',
+  { skip: whyNo('mkfs.ext4', 'xorriso') },
+  async t => {
+    const { simulator, config } = await startEngine(t)
+    const vm = await simulator.inventory.addVm({ name: 'web', clusterId: simulator.site.clusterId })
+    const domain = simulator.site.storageDomains[0]?.name ?? ''
+    const { folder, env } = await createRepository(t)
+    const files = mkdtempSync(join(folder, 'files-'))
+    mkdirSync(join(files, 'etc'))
+    writeFileSync(join(files, 'etc', 'настройки.conf'), 'a = 1')
+    const disk = join(folder, 'web.raw')
+    await peer('mkfs.ext4', '-q', '-F', '-d', files, disk, '16M')
+    t.equal((await granary(['backup', disk], { env })).code, 0)
+    const attach = ['ovirt', 'files', 'attach', 'granary:latest:disk:/etc', '--config', config, '--vm', 'web']
+
+    const which = await granary(attach, { env })
+    t.equal(which.code, 2)
+    t.match(which.stderr, new RegExp(`data domains: .*${domain}`))
+    t.strictSame(simulator.state().floatingDisks, [])
+
+    const attached = await granary([...attach, '--storage-domain', domain, '--json'], { env })
+    t.equal(attached.code, 0, attached.stderr)
+    const [row] = parseJsonLines(attached.text) as [{ id: string; disc: string; sizeBytes: number }]
+    t.match(row, { type: 'files-attached', v: 1, vm: 'web', vmId: vm.id, storageDomain: domain, isCurrent: true })
+    t.equal(simulator.vm(vm.id).cdrom.current, row.disc)
+    const image = join(folder, 'seen.iso')
+    const bytes = new Uint8Array(row.sizeBytes)
+    await simulator.image(row.disc).read(0, bytes)
+    writeFileSync(image, bytes)
+    await peer('xorriso', '-osirrox', 'on', '-indev', image, '-extract', '/', join(folder, 'seen'))
+    t.strictSame(readdirSync(join(folder, 'seen', 'etc')), ['настройки.conf'])
+    t.equal(readFileSync(join(folder, 'seen', 'etc', 'настройки.conf'), 'utf8'), 'a = 1')
+
+    const occupied = await granary([...attach, '--storage-domain', domain], { env })
+    t.equal(occupied.code, 11)
+    t.match(occupied.stderr, /--replace-cd/)
+    const list = await granary(['ovirt', 'files', 'list', '--config', config, '--json'], { env })
+    t.match(parseJsonLines(list.text), [{ type: 'files', id: row.id, vm: 'web' }])
+    const eject = await granary(['ovirt', 'files', 'eject', row.id, '--config', config, '--json'], { env })
+    t.equal(eject.code, 0, eject.stderr)
+    t.match(parseJsonLines(eject.text), [{ type: 'files-ejected', id: row.id }])
+    t.match(simulator.vm(vm.id).cdrom, { current: '', stored: '' })
+    t.strictSame(simulator.state().floatingDisks, [])
+
+    const short = await granary([...attach, '--storage-domain', domain, '--eject-after', '1s', '--json'], { env })
+    t.equal(short.code, 0, short.stderr)
+    t.match(parseJsonLines(short.text), [{ type: 'files-attached', ejectAt: String }, { type: 'files-ejected' }])
+    t.strictSame(simulator.state().floatingDisks, [])
+    t.equal((await granary([...attach, '--eject-after', 'soon'], { env })).code, 2)
+  },
+)

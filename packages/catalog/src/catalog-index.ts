@@ -72,10 +72,12 @@ export interface SyncOptions extends AbortOptions {
 export class CatalogIndex implements AsyncDisposable {
   readonly #database: Database
   readonly #guard: number
+  readonly #path: string
 
-  private constructor(database: Database, guard: number) {
+  private constructor(database: Database, guard: number, path: string) {
     this.#database = database
     this.#guard = guard
+    this.#path = path
   }
 
   /**
@@ -86,15 +88,37 @@ export class CatalogIndex implements AsyncDisposable {
   static async open(path: string): Promise<CatalogIndex> {
     const guard = await lock(path)
     try {
-      return new CatalogIndex(openOrMake(path), guard)
+      return new CatalogIndex(openOrMake(path), guard, path)
     } catch (error) {
       closeSync(guard)
       throw error
     }
   }
 
-  /** Brings the index up to the repository's catalogs: new ones are loaded, those that are gone are removed. */
-  async sync(repository: Repository, { signal, onCatalog }: SyncOptions = {}): Promise<SyncReport> {
+  /** What SQLite says, as an error of ours. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof sqlite.SQLite3Error)) return error
+    return new GranaryError('GRANARY_CORRUPT', `${this.#path}: ${error.message}`, {
+      detail: { path: this.#path },
+      cause: error,
+      hint: 'delete the file: it is made again from the repository',
+    })
+  }
+
+  /**
+   * Brings the index up to the repository's catalogs: new ones are loaded, those that are gone are removed.
+   *
+   * @throws GranaryError `GRANARY_CORRUPT` when the index is damaged; what reading the repository throws
+   */
+  async sync(repository: Repository, options: SyncOptions = {}): Promise<SyncReport> {
+    try {
+      return await this.#sync(repository, options)
+    } catch (error) {
+      throw this.explain(error)
+    }
+  }
+
+  async #sync(repository: Repository, { signal, onCatalog }: SyncOptions): Promise<SyncReport> {
     const wanted = new Map<string, CatalogSnapshot>() // The last one of each snapshot.
     for (const catalog of await listCatalogs(repository.context, { signal })) wanted.set(catalog.catalogOf, catalog)
     const known = this.#database.all('SELECT snapshot, catalog FROM catalog') as { snapshot: string; catalog: string }[]
@@ -305,7 +329,7 @@ const openDatabase = (path: string): Database => {
     const version = (database.get('PRAGMA user_version') as { user_version: number }).user_version
     if (version === 0) database.exec(`PRAGMA page_size = 32768; PRAGMA journal_mode = DELETE; BEGIN; ${SCHEMA} COMMIT`)
     else if (version !== SCHEMA_VERSION) throw new Error(`version ${version}`)
-    else if (database.get('PRAGMA quick_check(1)')?.['quick_check'] !== 'ok') throw new Error('damaged')
+    else database.get('SELECT count(*) FROM catalog')
     return database
   } catch (error) {
     database.close()

@@ -161,6 +161,24 @@ t.test('an index follows the repository: forgotten snapshots leave it, and it ca
   t.equal(searchCatalog(index, { suffix: 'secret.key' }).hits.length, 1)
 })
 
+t.test('damage in an index is told, with what to do', { skip }, async t => {
+  const repository = await freshRepository()
+  await recordCatalog(repository, (await backUp(repository, diskOf(makeFiles()))).id)
+  const path = join(folder, 'rotten')
+  {
+    await using index = await CatalogIndex.open(path)
+    await index.sync(repository)
+  }
+  const bytes = readFileSync(path)
+  writeFileSync(path, bytes.fill(0xaa, 40_000))
+  await using index = await CatalogIndex.open(path)
+  const search = async (): Promise<unknown> => {
+    await index.sync(repository)
+    return searchCatalog(index, { contains: 'x' })
+  }
+  await t.rejects(search(), { code: 'GRANARY_CORRUPT', hint: /made again/ })
+})
+
 t.test('what can not be read is a warning in the catalog, and never stops it', { skip }, async t => {
   const repository = await freshRepository()
   const disk = diskOf(makeFiles())

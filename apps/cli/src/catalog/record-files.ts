@@ -3,9 +3,15 @@ import { formatBytes, isGranaryError } from '@granary/core'
 import { recordCatalog } from '@granary/catalog'
 import type { RecordCatalogOptions } from '@granary/catalog'
 import type { Repository } from '@granary/dedup-store'
+import type { OptionRow } from '../command.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { shortId } from '../snapshot-output.ts'
 import { startProgress } from '../terminal/progress-line.ts'
+
+export const FILE_LIST_OPTION: OptionRow = {
+  flags: '--file-list',
+  description: 'list the files afterwards, for granary find; a failure there is only a warning',
+}
 
 /** A backup waits for its list of files no longer than this; `granary catalog add` as long as it takes. */
 const BACKUP_TIMEOUT_MS = 30 * 60_000

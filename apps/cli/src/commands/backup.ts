@@ -2,7 +2,7 @@ import { GranaryError, formatBytes, formatDuration } from '@granary/core'
 import { backup as backUp, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { DiskInput, DiskProgress, Snapshot } from '@granary/dedup-store'
 import { parseLabels, parseWorkers } from '../backup-options.ts'
-import { recordFilesAfterBackup } from '../catalog/record-files.ts'
+import { FILE_LIST_OPTION, recordFilesAfterBackup } from '../catalog/record-files.ts'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { BACKING_OPTIONS } from '../disks/image-file.ts'
@@ -36,10 +36,7 @@ export const backup: Command = {
     },
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshot', isRepeated: true },
     { flags: '--workers <N>', description: 'threads that read, compress and seal; 0 for none beside the main one' },
-    {
-      flags: '--file-list',
-      description: 'list the files afterwards, for granary find; a failure there is only a warning',
-    },
+    FILE_LIST_OPTION,
     ...BACKING_OPTIONS,
   ],
   examples: [

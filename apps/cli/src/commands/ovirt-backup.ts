@@ -11,6 +11,7 @@ import type {
   VmChoice,
   VmResult,
 } from '@granary/ovirt-adapter'
+import { FILE_LIST_OPTION, recordFilesAfterBackup } from '../catalog/record-files.ts'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { parseLabels, parseWorkers } from '../backup-options.ts'
@@ -38,6 +39,7 @@ export const ovirtBackup: Command = {
     { flags: '--script-after-snapshot <PATH>', description: 'and this one after, if the first one ran' },
     { flags: '--execution-script-timeout <S>', description: 'seconds each of them may take, 1 to 600 (5)' },
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshots', isRepeated: true },
+    FILE_LIST_OPTION,
     { flags: '--workers <N>', description: 'threads of each machine that cut, compress and seal; 0 for none' },
     ...OVIRT_OPTIONS,
   ],
@@ -76,6 +78,11 @@ export const ovirtBackup: Command = {
         onResult: result => progress.above(() => tell(invocation, result)),
       },
     ).finally(() => progress.end())
+    // After all machines: none waits for the files of another.
+    if (isGiven(invocation, 'fileList'))
+      for (const result of results)
+        if ('report' in result)
+          await recordFilesAfterBackup(terminal, repository, result.report.snapshot.id, signal)
     return conclude(invocation, results)
   },
 }

@@ -36,9 +36,20 @@ export interface CatalogResult {
   readonly snapshots: readonly IndexedSnapshot[]
 }
 
-/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the query is out of its ranges */
+/**
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the query is out of its ranges, `GRANARY_CORRUPT` when the index
+ * is damaged
+ */
 export const searchCatalog = (index: CatalogIndex, query: CatalogQuery): CatalogResult => {
   checkQuery(query)
+  try {
+    return search(index, query)
+  } catch (error) {
+    throw index.explain(error)
+  }
+}
+
+const search = (index: CatalogIndex, query: CatalogQuery): CatalogResult => {
   const { sort = 'path', ascending = false, limit = 100 } = query
   const snapshots = chooseSnapshots(index.snapshots(), query)
   const trees = index.trees(new Set(snapshots.map(({ snapshot }) => snapshot)))

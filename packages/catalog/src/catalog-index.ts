@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, rmSync } from 'node:fs'
-import { GranaryError, loadNative } from '@granary/core'
+import { GranaryError, isGranaryError, loadNative } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { listCatalogs, openDisk } from '@granary/dedup-store'
 import type { CatalogSnapshot, Repository } from '@granary/dedup-store'
@@ -20,6 +20,14 @@ import type { CatalogRecord, CatalogVolume } from './format/stream.ts'
 
 /** Of the tables below. An index of another version is made anew. */
 const SCHEMA_VERSION = 1
+
+/** What is wrong with one catalog keeps no other from being searched. */
+const PASSED_OVER: ReadonlySet<string> = new Set([
+  'GRANARY_NOT_FOUND',
+  'GRANARY_CORRUPT',
+  'GRANARY_AUTHENTICATION',
+  'GRANARY_UNSUPPORTED',
+])
 
 /** Pieces of one column lie side by side: number of the column × 2^32 + page. */
 const COLUMN_STEP = 2 ** 32
@@ -62,6 +70,8 @@ export interface PagePlace {
 export interface SyncReport {
   readonly added: number
   readonly removed: number
+  /** Catalogs that can't be read: their snapshots aren't searched, until their files are listed anew. */
+  readonly failed: readonly { readonly snapshot: string; readonly error: GranaryError }[]
 }
 
 export interface SyncOptions extends AbortOptions {
@@ -120,19 +130,32 @@ export class CatalogIndex implements AsyncDisposable {
 
   async #sync(repository: Repository, { signal, onCatalog }: SyncOptions): Promise<SyncReport> {
     const wanted = new Map<string, CatalogSnapshot>() // The last one of each snapshot.
-    for (const catalog of await listCatalogs(repository.context, { signal })) wanted.set(catalog.catalogOf, catalog)
+    const onDamaged = (): void => undefined // Whether it was a catalog isn't known, and the check tells of it.
+    for (const catalog of await listCatalogs(repository.context, { signal, onDamaged }))
+      wanted.set(catalog.catalogOf, catalog)
     const known = this.#database.all('SELECT snapshot, catalog FROM catalog') as { snapshot: string; catalog: string }[]
     const stale = known.filter(({ snapshot, catalog }) => wanted.get(snapshot)?.id !== catalog)
     for (const { snapshot } of stale) this.#remove(snapshot)
     const have = new Set(known.filter(row => !stale.includes(row)).map(({ snapshot }) => snapshot))
     const missing = [...wanted.values()].filter(({ catalogOf }) => !have.has(catalogOf))
+    const failed: { snapshot: string; error: GranaryError }[] = []
     for (const [done, catalog] of missing.entries()) {
       onCatalog?.({ snapshot: catalog.catalogOf, done, total: missing.length })
-      await using disk = await openDisk(repository, catalog.id, { signal })
-      const { catalogOf: snapshot, id, name, timeMs } = catalog
-      await this.load({ snapshot, catalog: id, name, timeMs }, decodeCatalog(disk, { signal }))
+      try {
+        await this.#loadFrom(repository, catalog, { signal })
+      } catch (error) {
+        if (!isGranaryError(error) || !PASSED_OVER.has(error.code)) throw error
+        // Forgotten since it was listed: there is nothing to tell.
+        if (error.code !== 'GRANARY_NOT_FOUND') failed.push({ snapshot: catalog.catalogOf, error })
+      }
     }
-    return { added: missing.length, removed: stale.length }
+    return { added: missing.length - failed.length, removed: stale.length, failed }
+  }
+
+  async #loadFrom(repository: Repository, catalog: CatalogSnapshot, { signal }: AbortOptions): Promise<void> {
+    await using disk = await openDisk(repository, catalog.id, { signal })
+    const { catalogOf: snapshot, id, name, timeMs } = catalog
+    await this.load({ snapshot, catalog: id, name, timeMs }, decodeCatalog(disk, { signal }))
   }
 
   /** Loads one catalog, all or nothing. */

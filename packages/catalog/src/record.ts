@@ -11,6 +11,9 @@ import type { CatalogRow } from './format/row.ts'
 import { encodeCatalog } from './format/stream.ts'
 import type { CatalogCounts, CatalogRecord, CatalogVolume, CatalogWarning } from './format/stream.ts'
 
+/** Damage elsewhere is the check's concern. */
+const ignore = (): void => undefined
+
 /** Name of a catalog's disk. */
 export const CATALOG_DISK = '.catalog'
 
@@ -80,7 +83,9 @@ const record = async (
   const { context } = repository
   const { signal } = options
   const { name, disks } = await readSnapshot(context, snapshotId, { signal })
-  const older = (await listCatalogs(context, { signal })).filter(({ catalogOf }) => catalogOf === snapshotId)
+  const older = (await listCatalogs(context, { signal, onDamaged: ignore })).filter(
+    ({ catalogOf }) => catalogOf === snapshotId,
+  )
   const work: Work = { options, warnings: [], counts: { rows: 0, pages: 0, warnings: 0 } }
   const opened: DiskReader[] = []
   try {

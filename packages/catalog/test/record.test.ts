@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CatalogIndex, decodeCatalog, recordCatalog, searchCatalog } from '@granary/catalog'
 import type { CatalogRecord } from '@granary/catalog'
-import { memoryDisk } from '@granary/core'
+import { diskStream, memoryDisk } from '@granary/core'
 import {
   backup,
   collect,
@@ -85,8 +85,8 @@ t.test('files are found as the guest has them', { skip }, async t => {
   t.equal(recorded.rows, 2006, 'the files, the folders, and the root')
   t.ok(progress.length > 0)
   await using index = await CatalogIndex.open(join(folder, 'index'))
-  t.strictSame(await index.sync(repository), { added: 1, removed: 0 })
-  t.strictSame(await index.sync(repository), { added: 0, removed: 0 })
+  t.strictSame(await index.sync(repository), { added: 1, removed: 0, failed: [] })
+  t.strictSame(await index.sync(repository), { added: 0, removed: 0, failed: [] })
   t.match(index.snapshots(), [{ snapshot: id, name: 'web', rows: 2006, warnings: 0 }])
   const { hits } = searchCatalog(index, { contains: 'отчёты/2024/файл-77', sort: 'path', ascending: true })
   t.strictSame(
@@ -142,7 +142,7 @@ t.test('an index follows the repository: forgotten snapshots leave it, and it ca
   const path = join(folder, 'following')
   {
     await using index = await CatalogIndex.open(path)
-    t.strictSame(await index.sync(repository), { added: 2, removed: 0 })
+    t.strictSame(await index.sync(repository), { added: 2, removed: 0, failed: [] })
     t.equal(searchCatalog(index, { suffix: 'secret.key', all: true }).hits.length, 2)
     await t.rejects(CatalogIndex.open(path), { code: 'GRANARY_LOCKED' })
   }
@@ -150,15 +150,36 @@ t.test('an index follows the repository: forgotten snapshots leave it, and it ca
   await collect(repository)
   {
     await using index = await CatalogIndex.open(path)
-    t.strictSame(await index.sync(repository), { added: 0, removed: 1 })
+    t.strictSame(await index.sync(repository), { added: 0, removed: 1, failed: [] })
     t.equal(searchCatalog(index, { suffix: 'secret.key', all: true }).hits.length, 1, 'shared pages stay')
   }
   t.equal(statSync(path).mode & 0o777, 0o600, 'names of files are nobody else’s business')
   const damaged = readFileSync(path)
   writeFileSync(path, damaged.fill(0x55, 0, 50_000))
   await using index = await CatalogIndex.open(path)
-  t.strictSame(await index.sync(repository), { added: 1, removed: 0 })
+  t.strictSame(await index.sync(repository), { added: 1, removed: 0, failed: [] })
   t.equal(searchCatalog(index, { suffix: 'secret.key' }).hits.length, 1)
+})
+
+t.test('a catalog that is damaged keeps no other from being searched', { skip }, async t => {
+  const repository = await freshRepository()
+  const disk = diskOf(makeFiles())
+  const [good, bad] = [await backUp(repository, disk), await backUp(repository, disk)]
+  await recordCatalog(repository, good.id)
+  const noise = diskStream([new Uint8Array(10_000).fill(7)], 'no catalog')
+  await backup(repository, [{ name: '.catalog', source: 'test', disk: noise }], {
+    name: 'web',
+    catalogOf: bad.id,
+    workers: 0,
+  })
+  await using index = await CatalogIndex.open(join(folder, 'partly'))
+  t.match(await index.sync(repository), {
+    added: 1,
+    failed: [{ snapshot: bad.id, error: { code: 'GRANARY_CORRUPT' } }],
+  })
+  t.equal(searchCatalog(index, { suffix: 'secret.key', all: true }).hits.length, 1)
+  t.equal((await recordCatalog(repository, bad.id)).rows > 0, true)
+  t.match(await index.sync(repository), { added: 1, failed: [] })
 })
 
 t.test('damage in an index is told, with what to do', { skip }, async t => {

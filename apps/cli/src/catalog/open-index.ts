@@ -24,11 +24,16 @@ export const openCatalogIndex = async (invocation: Invocation, repository: Repos
   const index = await CatalogIndex.open(path)
   const progress = startProgress(invocation.terminal)
   try {
-    await index.sync(repository, {
+    const { failed } = await index.sync(repository, {
       signal: invocation.signal,
       onCatalog: ({ snapshot, done, total }) =>
         progress.show({ what: `loading the files of ${shortId(snapshot)}`, doneBytes: done, totalBytes: total }),
     })
+    for (const { snapshot, error } of failed)
+      invocation.terminal.warn(
+        `the list of files of ${shortId(snapshot)} can't be read: ${error.message}; granary catalog add ${shortId(snapshot)} makes it anew`,
+        { snapshot, code: error.code },
+      )
     return index
   } catch (error) {
     await index[Symbol.asyncDispose]()

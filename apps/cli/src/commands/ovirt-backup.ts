@@ -81,8 +81,7 @@ export const ovirtBackup: Command = {
     // After all machines: none waits for the files of another.
     if (isGiven(invocation, 'fileList'))
       for (const result of results)
-        if ('report' in result)
-          await recordFilesAfterBackup(terminal, repository, result.report.snapshot.id, signal)
+        if ('report' in result) await recordFilesAfterBackup(terminal, repository, result.report.snapshot.id, signal)
     return conclude(invocation, results)
   },
 }

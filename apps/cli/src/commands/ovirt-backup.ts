@@ -57,7 +57,7 @@ export const ovirtBackup: Command = {
     await using journal = await openJournalOf(config)
     const { backupVms, checkVersion, chooseVms, openImageDisk } = await loadAdapter()
     await checkVersion(engine, { allowsOthers: config.allowsIncompatibleVersions, signal })
-    await recoverFirst(invocation, engine, journal)
+    await recoverFirst(invocation, config, { engine, journal })
     const vms = await chooseVms(engine, choiceOf(invocation), { signal })
     const progress = showVmProgress(terminal)
     const results = await backupVms(

@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { isGiven } from '../command.ts'
 import { OVIRT_OPTIONS } from '../ovirt/ovirt-options.ts'
 import { loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
+import { undoTableOf } from '../ovirt/recover-first.ts'
 import { describeRecovered, recoveredObject } from '../ovirt/recovered.ts'
 
 export const ovirtClean: Command = {
@@ -19,14 +20,9 @@ export const ovirtClean: Command = {
     const config = await readConfigOf(invocation)
     await using engine = await openEngineOf(invocation, config)
     await using journal = await openJournalOf(config)
-    const { BACKUP_UNDO, recover, restoreUndo } = await loadAdapter()
-    const restores = restoreUndo({
-      journal,
-      settings: config,
-      removesResumable: true,
-      ageLimitMs: config.restoreAgeLimitMs,
-    })
-    const all = await recover({ engine, journal, undo: { ...BACKUP_UNDO, ...restores }, isDry, signal })
+    const { recover } = await loadAdapter()
+    const undo = await undoTableOf(config, journal, { removesResumable: true })
+    const all = await recover({ engine, journal, undo, isDry, signal })
     for (const recovered of all) {
       terminal.emit(recoveredObject(recovered))
       const text = describeRecovered(recovered)

@@ -45,7 +45,7 @@ const attach: Command = {
     let files: AttachedFiles
     {
       await using journal = await openJournalOf(config)
-      await recoverFirst(invocation, engine, journal)
+      await recoverFirst(invocation, config, { engine, journal })
       await using planned = await planImage(invocation, addresses)
       const context: FilesContext = {
         engine,

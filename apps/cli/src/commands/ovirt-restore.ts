@@ -14,6 +14,7 @@ import { openRepositoryOf } from '../open-repository.ts'
 import { confirm } from '../ovirt/confirm.ts'
 import { keepAliveMs, loadAdapter, openEngineOf, openJournalOf, readConfigOf } from '../ovirt/open-ovirt.ts'
 import { OVIRT_OPTIONS } from '../ovirt/ovirt-options.ts'
+import { recoverFirst } from '../ovirt/recover-first.ts'
 import { RESTORE_OPTIONS, restoreChoicesOf } from '../ovirt/restore-options.ts'
 import { showInPlacePlan, showInPlaceReport, showPlan, showReport } from '../ovirt/restore-output.ts'
 import { openRestoreSource } from '../ovirt/restore-source.ts'
@@ -76,6 +77,7 @@ interface Opened {
 const restoreToEngine = async (invocation: Invocation, opened: Opened): Promise<void> => {
   const resumed = textOption(invocation, 'resume')
   if (resumed !== undefined) return await resume(invocation, opened, resumed)
+  if (!isGiven(invocation, 'dryRun')) await recoverFirst(invocation, opened.config, opened)
   const source = await openRestoreSource(invocation, opened.repository, idOf(invocation))
   const vm = textOption(invocation, 'inPlace')
   if (vm === undefined) await restoreAnew(invocation, opened, source)

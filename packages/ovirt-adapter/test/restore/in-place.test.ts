@@ -31,8 +31,8 @@ const changedMachine = async (
   const source = await sourceOf(site, vmId)
   const diskIds = [...site.simulator.vm(vmId).attachments.keys()]
   for (const id of diskIds) {
-    await site.simulator.image(id).write(2 * MIB, seededBytes(77, 65_536)) // Where zeros were.
-    await site.simulator.image(id).write(4096, seededBytes(78, 4096))
+    await site.simulator.image(id).write(2 * MIB, seededBytes(65_536, 77)) // Where zeros were.
+    await site.simulator.image(id).write(4096, seededBytes(4096, 78))
   }
   return { vmId, source, diskIds }
 }
@@ -131,7 +131,7 @@ t.test('nothing is written before the transfers on all disks are open', async t 
   t.same(openings, [2, 2])
   await expectEqual(t, site, source, diskIds)
   // The second disk cannot be had: the first is freed as it was.
-  for (const id of diskIds) await site.simulator.image(id).write(4096, seededBytes(78, 4096))
+  for (const id of diskIds) await site.simulator.image(id).write(4096, seededBytes(4096, 78))
   const now = await Promise.all(diskIds.map(async id => await site.simulator.record(id)))
   t.equal(before.length, now.length)
   site.simulator.faults.http.add({
@@ -208,7 +208,7 @@ t.test('whichever answer is lost, in place', async t => {
   const { vmId, source, diskIds } = await changedMachine(site)
   for (const path of ['*/imagetransfers', '*/finalize']) {
     const disarm = site.simulator.faults.http.add({ kind: 'lose-answer', method: 'POST', path, times: 1 })
-    await site.simulator.image(diskIds[0] ?? '').write(8192, seededBytes(5, 512))
+    await site.simulator.image(diskIds[0] ?? '').write(8192, seededBytes(512, 5))
     await using journal = await site.openJournal()
     await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId), { repositoryId: '' })
     disarm()

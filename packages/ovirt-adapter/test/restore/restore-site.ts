@@ -111,8 +111,8 @@ export const addMachine = async (
   })
   for (const [index, disk] of [...simulator.vm(vm.id).attachments.keys()].entries()) {
     const image = simulator.image(disk)
-    await image.write(0, seededBytes(seed * 100 + index, Math.min(MIB + 4096, image.sizeBytes)))
-    await image.write(image.sizeBytes - 8192, seededBytes(seed * 100 + index + 50, 8192))
+    await image.write(0, seededBytes(Math.min(MIB + 4096, image.sizeBytes), seed * 100 + index))
+    await image.write(image.sizeBytes - 8192, seededBytes(8192, seed * 100 + index + 50))
   }
   return vm.id
 }

@@ -1,17 +1,27 @@
-/** Format 1, as it was written once: read by every version from then on. */
+/** Format 1, as it was written once, before packs and decisions were signed and after: read by every version from then on. */
 import { createHash } from 'node:crypto'
 import { cp, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { memoryDisk } from '@granary/core'
 import { projectPath } from '@granary/testing'
-import { backup, check, collect, fileBackend, listSnapshots, openDisk, openRepository } from '../src/index.ts'
+import {
+  backup,
+  check,
+  collect,
+  fileBackend,
+  listSigners,
+  listSnapshots,
+  openDisk,
+  openRepository,
+  verify,
+} from '../src/index.ts'
 import type { Repository } from '../src/index.ts'
-import { GOLDEN_PASSPHRASE } from './golden/golden.ts'
+import { GOLDEN_PASSPHRASE, goldenEscrowKey } from './golden/golden.ts'
 import type { GoldenRepository } from './golden/golden.ts'
 
-const FOLDER = projectPath('packages/dedup-store/test/golden/v1')
+const FOLDERS = ['v1', 'v1-signed'].map(name => projectPath('packages/dedup-store/test/golden', name))
 
 const sha256Of = async (repository: Repository, id: string, name: string): Promise<string> => {
   await using disk = await openDisk(repository, id, { disk: name })
@@ -36,10 +46,13 @@ const checkContent = async (t: Test, repository: Repository, golden: GoldenRepos
   t.strictSame((await check(repository, { readData: 1 })).damages, [])
 }
 
-const expected = JSON.parse(await readFile(join(FOLDER, 'expected.json'), 'utf8')) as GoldenRepository[]
+const goldens: { folder: string; golden: GoldenRepository }[] = []
+for (const folder of FOLDERS)
+  for (const golden of JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8')) as GoldenRepository[])
+    goldens.push({ folder, golden })
 
-for (const golden of expected)
-  t.test(`the golden repository of format 1 with ${golden.suite}`, async t => {
+for (const { folder: FOLDER, golden } of goldens)
+  t.test(`the golden repository of format 1, ${basename(FOLDER)}, with ${golden.suite}`, async t => {
     const folder = join(t.testdir(), 'repository')
     await cp(join(FOLDER, golden.suite), folder, { recursive: true })
     const key = new Uint8Array(await readFile(join(FOLDER, 'key')))
@@ -70,4 +83,13 @@ for (const golden of expected)
     t.equal(again.disks[0]?.stats.newChunks, 0, 'the same content is known')
     await collect(repository)
     await checkContent(t, repository, golden)
+    if (basename(FOLDER) === 'v1') return
+
+    t.equal(repository.keyring?.current, 2)
+    const escrow = { kind: 'escrow', privateKey: goldenEscrowKey } as const
+    t.equal((await openRepository(fileBackend(folder), escrow)).keyring?.current, 2)
+    t.match(await listSigners(repository), [{ name: /client/ }, { name: /client/ }])
+    t.strictSame((await verify(repository)).problems, [])
+    const by = (await listSnapshots(repository.context)).map(({ signedBy }) => signedBy.kind)
+    t.equal(by.filter(kind => kind === 'client').length, 3)
   })

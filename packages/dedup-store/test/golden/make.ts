@@ -1,6 +1,7 @@
 /**
  * Makes the golden repositories of format 1: `node packages/dedup-store/dist/test/golden/make.js FOLDER`. They were made once and
- * are never made again for this version: what reads format 1 must read them for ever.
+ * are never made again for this version: what reads format 1 must read them for ever. Those in `v1` are from before packs and
+ * decisions were signed, those in `v1-signed` have write-only clients, an escrow slot and a second generation of keys, too.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -10,20 +11,25 @@ import { join } from 'node:path'
 import { memoryDisk } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { parseChunker } from '@granary/chunker'
-import type { Keyring } from '@granary/transform'
+import { publicKeyOf } from '@granary/transform'
+import type { Kdf, Keyring } from '@granary/transform'
 import { seededBytes } from '@granary/testing/simulation'
 import {
+  addClient,
   addSlot,
   backup,
+  check,
   collect,
   fileBackend,
   forgetSnapshot,
   initRepository,
   openRepository,
+  revoke,
+  rotateKeys,
 } from '../../src/index.ts'
 import type { Clock, Repository, Snapshot } from '../../src/index.ts'
 import type { GoldenRepository } from './golden.ts'
-import { GOLDEN_PASSPHRASE } from './golden.ts'
+import { GOLDEN_PASSPHRASE, goldenEscrowKey } from './golden.ts'
 
 const KiB = 1024
 const START_MS = Date.UTC(2026, 0, 1)
@@ -50,6 +56,8 @@ const makeDisk = (sizeBytes: number, seed: number): Bytes => {
   return disk
 }
 
+const CHEAP: Kdf = { name: 'argon2id', memoryKiB: 64, passes: 1, lanes: 1 }
+
 const sha256 = (bytes: Bytes): string => createHash('sha256').update(bytes).digest('hex')
 
 const make = async (folder: string, suite: string, key: Bytes): Promise<GoldenRepository> => {
@@ -57,29 +65,30 @@ const make = async (folder: string, suite: string, key: Bytes): Promise<GoldenRe
   await mkdir(folder, { recursive: true })
   const backend = fileBackend(folder)
   await initRepository(backend, secret, { suite, chunker: 'grid:32k' })
-  const repository: Repository = await openRepository(backend, secret, { clock: tickingClock() })
+  const clock = tickingClock()
+  let repository: Repository = await openRepository(backend, secret, { clock })
   await addSlot(
     backend,
     repository.keyring as Keyring,
     { kind: 'passphrase', passphrase: GOLDEN_PASSPHRASE },
-    {
-      label: 'passphrase',
-      kdf: { name: 'argon2id', memoryKiB: 64, passes: 1, lanes: 1 },
-    },
+    { label: 'passphrase', kdf: CHEAP },
   )
+  const escrow = { kind: 'escrow', publicKey: publicKeyOf(goldenEscrowKey) } as const
+  await addSlot(backend, repository.keyring as Keyring, escrow, { label: 'escrow' })
   const snapshots: GoldenRepository['snapshots'][number][] = []
   const store = async (
     name: string,
     disks: Readonly<Record<string, Bytes>>,
     chunker: string,
     compression: string,
+    by: Repository = repository,
   ): Promise<Snapshot> => {
     const inputs = Object.entries(disks).map(([disk, bytes]) => ({
       name: disk,
       source: `raw:${disk}`,
       disk: memoryDisk(bytes),
     }))
-    const snapshot = await backup(repository, inputs, {
+    const snapshot = await backup(by, inputs, {
       name,
       chunker: parseChunker(chunker),
       compression,
@@ -108,6 +117,18 @@ const make = async (folder: string, suite: string, key: Bytes): Promise<GoldenRe
   const late = await store('miller', { root: makeDisk(300 * KiB + 5, 4) }, 'grid:32k', 'zstd:19')
   await store('reaper', { root: seededBytes(9 * KiB, 5) }, 'fastcdc:64k', 'none')
   await forgetSnapshot(repository.context, late.id)
+  for (const name of ['first', 'second']) {
+    const { file } = await addClient(repository, `${name} client`)
+    const client = await openRepository(backend, { kind: 'client', file }, { clock })
+    await store(name, { root: makeDisk(150 * KiB, 6) }, 'grid:32k', 'zstd:3', client)
+    if (name === 'second') await store(name, { root: makeDisk(160 * KiB, 7) }, 'grid:32k', 'zstd:3', client)
+    else await check(repository, { readData: 1 })
+  }
+  await revoke(repository, 'second client')
+  const passphrase = { kind: 'passphrase', passphrase: GOLDEN_PASSPHRASE } as const
+  await rotateKeys(repository, { keep: [secret, passphrase, escrow] })
+  repository = await openRepository(backend, secret, { clock })
+  await store('miller', { root: makeDisk(280 * KiB, 8) }, 'grid:32k', 'zstd:3', repository)
   const forgotten = [early.id, late.id]
   return { suite, snapshots: snapshots.filter(({ id }) => !forgotten.includes(id)), forgotten }
 }

@@ -3,7 +3,16 @@ import t from 'tap'
 import type { Keyring } from '@granary/transform'
 import type { Bytes } from '@granary/core'
 import { seededRandom } from '@granary/testing/simulation'
-import { addSlot, check, collect, forgetSnapshot, listSnapshots, openRepository } from '../src/index.ts'
+import {
+  addClient,
+  addSlot,
+  check,
+  collect,
+  forgetSnapshot,
+  listSnapshots,
+  openRepository,
+  revoke,
+} from '../src/index.ts'
 import type { Backend, Repository, Snapshot } from '../src/index.ts'
 import { mergeIndex } from '../src/index/merge-index.ts'
 import { fence } from '../src/sessions/decisions.ts'
@@ -29,6 +38,9 @@ const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['del', /^gc\/\d+\/del$/],
   ['heartbeat of a collection', /^gc\/\d+\/hb$/],
   ['pin', /^pins\//],
+  ['revocation', /\.revoked$/],
+  ['signer', /^signers\/[0-9a-f]+$/],
+  ['passed packs', /^passed\//],
   ['index', /^index\//],
   ['pack', /^packs\//],
 ]
@@ -66,6 +78,11 @@ const createScene = async (): Promise<Scene> => {
   await backUp(repository, mixedDisk(200 * KiB, 2), { name: 'second' })
   await mergeIndex(repository, { force: true })
   await backUp(repository, mixedDisk(100 * KiB, 3), { name: 'third' })
+  const { file } = await addClient(repository, 'client')
+  await backUp(await openRepository(backend, { kind: 'client', file }), mixedDisk(100 * KiB, 4), { name: 'fourth' })
+  await check(repository, { readData: 1 })
+  await addClient(repository, 'another')
+  await revoke(repository, 'another')
   await fence(context, 'f'.repeat(32))
   const heartbeat = await announceSession(context, 'a'.repeat(32))
   const pin = await pinSnapshot(context, ((await listSnapshots(context))[0] as Snapshot).id)

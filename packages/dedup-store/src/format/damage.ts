@@ -6,3 +6,7 @@ import type { GranaryError } from '@granary/core'
 export const isDamage = (error: unknown): error is GranaryError =>
   isGranaryError(error) &&
   (error.code === 'GRANARY_CORRUPT' || error.code === 'GRANARY_AUTHENTICATION' || error.code === 'GRANARY_UNSUPPORTED')
+
+/** True also where a key is lacking: of a generation that is not known, or that a flipped bit made up. */
+export const isUnreadable = (error: unknown): error is GranaryError =>
+  isDamage(error) || (isGranaryError(error) && error.code === 'GRANARY_WRONG_KEY')

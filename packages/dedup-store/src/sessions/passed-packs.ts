@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { AbortOptions } from '@granary/core'
-import { isDamage } from '../format/damage.ts'
+import { isUnreadable } from '../format/damage.ts'
 import { openByHolder, sealByHolder } from '../format/signed-object.ts'
 import type { RepositoryContext } from './context.ts'
 import { getOptional } from './decisions.ts'
@@ -36,7 +36,7 @@ export const readPassedPacks = async (
       const { packs } = openByHolder<PassedPacks>(keys, 'passed', key, bytes).value
       for (const [pack, digest] of Object.entries(packs)) passed.set(pack, { digest, object: key })
     } catch (error) {
-      if (!isDamage(error)) throw error
+      if (!isUnreadable(error)) throw error
     }
   }
   return passed

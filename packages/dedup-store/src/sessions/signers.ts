@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { GranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
-import { isDamage } from '../format/damage.ts'
+import { isUnreadable } from '../format/damage.ts'
 import { hexOfId } from '../format/ids.ts'
 import { openByHolder, sealByHolder } from '../format/signed-object.ts'
 import type { RepositoryContext } from './context.ts'
@@ -96,7 +96,7 @@ const readRecord = async <Value>(
   try {
     return openByHolder<Value>(keys, type, key, bytes).value
   } catch (error) {
-    if (isDamage(error)) return undefined
+    if (isUnreadable(error)) return undefined
     throw error
   }
 }

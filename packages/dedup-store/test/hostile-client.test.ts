@@ -2,7 +2,15 @@
 import type { Bytes } from '@granary/core'
 import { createDataKey, createSigner } from '@granary/transform'
 import t from 'tap'
-import { addClient, check, collect, listSnapshots, memoryBackend, openRepository } from '../src/index.ts'
+import {
+  addClient,
+  check,
+  collect,
+  forgetSnapshot,
+  listSnapshots,
+  memoryBackend,
+  openRepository,
+} from '../src/index.ts'
 import type { Backend, Repository, Snapshot } from '../src/index.ts'
 import { gcKey } from '../src/gc/gc-state.ts'
 import { packKey } from '../src/format/ids.ts'
@@ -195,6 +203,28 @@ t.test('what key holders decide can’t be forged with the keys a client has', a
   }
   await backend.put('config', config)
   t.equal((await listSnapshots(holder.context))[0]?.id, snapshot.id)
+})
+
+t.test('marks of forgetting that no key holder made cost nobody his snapshot', async t => {
+  const { backend, holder, client, disk } = await createScene()
+  const [mine, damaged, right] = [
+    await backUp(holder, disk, { name: 'a' }),
+    await backUp(holder, mixedDisk(MiB, 6), { name: 'b' }),
+    await backUp(holder, mixedDisk(MiB, 7), { name: 'c' }),
+  ]
+  const mark = { sid: mine.id, hash: mine.hash, timeMs: 0, host: 'mallory' }
+  await backend.put(`forget/${mine.id}`, await sealSigned(client.context.keys, 'forget', `forget/${mine.id}`, mark))
+  await backend.put(`forget/${damaged.id}`, new Uint8Array(3))
+  await forgetSnapshot(holder.context, right.id)
+  t.strictSame(await listSnapshots(holder.context), [], 'all three count as forgotten')
+  const { doubtfulForgets, deletedPacks } = await collect(holder)
+  t.strictSame(new Set(doubtfulForgets), new Set([mine.id, damaged.id]))
+  t.equal(deletedPacks, 2, 'of the one that a key holder has forgotten')
+  await backend.delete(`forget/${mine.id}`)
+  t.ok(isEqual(await readStored(holder, mine.id), disk), 'without the mark it is there, whole')
+  // What is gone already keeps nobody from collecting.
+  await backend.put(`forget/${right.id}`, new Uint8Array(3))
+  t.strictSame((await collect(holder)).doubtfulForgets, [damaged.id])
 })
 
 t.test('a signer that signs itself in, and packs that pass themselves', async t => {

@@ -25,6 +25,8 @@ export const gc: Command = {
       `${isDryRun ? 'would free' : 'freed'} ${formatBytes(report.deletedBytes)}: ${report.deletedPacks} of ${report.packs} packs` +
         (report.repackedBytes > 0 ? `, ${formatBytes(report.repackedBytes)} copied out of half-empty ones` : ''),
     )
-    return 0
+    for (const sid of report.doubtfulForgets)
+      terminal.warn(`${sid} was forgotten by a mark that no key holder signed; its data is kept: granary verify`)
+    return terminal.warnings > 0 ? 3 : 0
   },
 }

@@ -48,6 +48,8 @@ export interface CollectReport {
   /** Packs that a session took into use while collection ran. */
   readonly rescuedPacks: number
   readonly fencedSessions: readonly string[]
+  /** Snapshots whose mark of forgetting no key holder signed, and whose data is kept: `verify` says more. */
+  readonly doubtfulForgets: readonly string[]
 }
 
 /** How often a session that is waited for is looked at. */
@@ -117,6 +119,7 @@ const reportOf = (
     repackedBytes,
     rescuedPacks: rescued.size,
     fencedSessions,
+    doubtfulForgets: plan.doubtful,
   }
 }
 

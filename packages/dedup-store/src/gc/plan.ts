@@ -10,7 +10,9 @@ import type { BlobReader } from '../reader/blob-reader.ts'
 import type { Repository } from '../repository.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import type { SnapshotManifest } from '../sessions/manifest.ts'
+import { readForgetMarks } from '../sessions/forget-marks.ts'
 import { listPinned } from '../sessions/pins.ts'
+import { readSigners } from '../sessions/signers.ts'
 import { isForgotten, listDecisions, listForgotten } from '../sessions/snapshots.ts'
 import { readGcState } from './gc-state.ts'
 import { LiveSet } from './live-set.ts'
@@ -30,6 +32,8 @@ export interface CollectionPlan {
   /** Whose live blobs are worth copying elsewhere. */
   readonly halfDead: readonly DoomedPack[]
   readonly live: LiveSet
+  /** Snapshots that count as forgotten by a mark that no key holder signed: what they need is kept, as far as it is there. */
+  readonly doubtful: readonly string[]
   /** Sessions that were decided when the plan was made; what they committed was marked. */
   readonly decided: ReadonlySet<string>
   /** Undecided sessions that packs are of. */
@@ -54,11 +58,11 @@ export const planCollection = async (
   { repackBelow, isDryRun = false, signal }: PlanOptions,
 ): Promise<CollectionPlan> => {
   const { context } = repository
-  const { decided, snapshots } = await listRoots(context, { isDryRun, signal })
+  const { decided, snapshots, doubtful } = await listRoots(context, { isDryRun, signal })
   const index = await openIndex(repository, { signal })
   const blobs = createBlobReader(context.backend, context.keys, index)
   const live = new LiveSet()
-  for (const { sid, manifest } of snapshots) {
+  const markAll = async ({ sid, manifest }: Root): Promise<void> =>
     await markSnapshot(
       { index, blobs },
       sid,
@@ -66,6 +70,15 @@ export const planCollection = async (
       places => places.map(({ pack, ordinal }) => live.mark(pack, ordinal)).some(Boolean),
       { signal },
     )
+  for (const root of snapshots) await markAll(root)
+  const kept: string[] = []
+  for (const root of doubtful) {
+    try {
+      await markAll(root)
+      kept.push(root.sid)
+    } catch (error) {
+      if (!isDamage(error)) throw error // Else it is gone already: somebody may have forgotten it rightly, long ago.
+    }
   }
   const { deleted } = await readGcState(context, { signal })
   const dead: DoomedPack[] = []
@@ -84,7 +97,19 @@ export const planCollection = async (
     if (mark === undefined) dead.push({ key, sizeBytes })
     else if (mark.liveBytes < mark.blobBytes * repackBelow) halfDead.push({ key, sizeBytes })
   }
-  return { packs, dead, halfDead, live, decided, strays, index, blobs }
+  return { packs, dead, halfDead, live, doubtful: kept, decided, strays, index, blobs }
+}
+
+interface Root {
+  readonly sid: string
+  readonly manifest: SnapshotManifest
+}
+
+interface Roots {
+  readonly decided: ReadonlySet<string>
+  readonly snapshots: readonly Root[]
+  /** Forgotten by marks of which none is a key holder's. */
+  readonly doubtful: readonly Root[]
 }
 
 /**
@@ -94,9 +119,9 @@ export const planCollection = async (
 const listRoots = async (
   context: RepositoryContext,
   { isDryRun, signal }: AbortOptions & { readonly isDryRun: boolean },
-): Promise<{ decided: ReadonlySet<string>; snapshots: readonly { sid: string; manifest: SnapshotManifest }[] }> => {
+): Promise<Roots> => {
   const decided = new Set<string>()
-  const snapshots: { sid: string; manifest: SnapshotManifest }[] = []
+  const snapshots: Root[] = []
   const damaged = new Map<string, GranaryError>()
   const onDamaged = (sid: string, error: GranaryError): void => void damaged.set(sid, error)
   for await (const { sid, decision } of listDecisions(context, { signal, onDamaged })) {
@@ -110,9 +135,11 @@ const listRoots = async (
     if (!forgotten.has(sid) || pinned.has(sid)) throw unreadable(error)
     decided.add(sid)
   }
-  const isRoot = ({ sid, manifest }: (typeof snapshots)[0]): boolean =>
-    pinned.has(sid) || !isForgotten(forgotten, sid, manifest)
-  return { decided, snapshots: snapshots.filter(isRoot) }
+  const { others } = await readForgetMarks(context, await readSigners(context, { signal }), { signal })
+  const rightly = new Set([...forgotten].filter(sid => !others.has(sid)))
+  const isRoot = ({ sid, manifest }: Root): boolean => pinned.has(sid) || !isForgotten(forgotten, sid, manifest)
+  const isDoubtful = (root: Root): boolean => !isRoot(root) && !isForgotten(rightly, root.sid, root.manifest)
+  return { decided, snapshots: snapshots.filter(isRoot), doubtful: snapshots.filter(isDoubtful) }
 }
 
 /** A failure of the storage stays what it is; damage is passed over once its snapshot is forgotten. */

@@ -4,13 +4,10 @@
  *
  * @module
  */
-import { isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
-import { openObject } from '../format/sealed-object.ts'
-import { openSigned } from '../format/signed-object.ts'
 import type { Repository } from '../repository.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
-import { getOptional } from '../sessions/decisions.ts'
+import { readForgetMarks } from '../sessions/forget-marks.ts'
 import { readSigners } from '../sessions/signers.ts'
 import type { Signers } from '../sessions/signers.ts'
 import { isForgotten, listDecisions, listForgotten } from '../sessions/snapshots.ts'
@@ -35,7 +32,9 @@ export const verify = async ({ context }: Repository, options: VerifyOptions = {
   const { signal, expected = [] } = options
   const problems: VerifyProblem[] = []
   const signers = await readSigners(context, { signal })
-  const forgets = await readForgets(context, { signers, problems }, signal)
+  const { signed: forgets, others } = await readForgetMarks(context, signers, { signal })
+  for (const [snapshot, what] of others)
+    problems.push({ kind: 'forget', series: null, snapshot, message: `${snapshot} ${what}` })
   const { series, catalogs } = await readLinks(context, { signers, problems }, signal)
   const reports: SeriesReport[] = []
   for (const [name, links] of [...series].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
@@ -62,34 +61,6 @@ export const verify = async ({ context }: Repository, options: VerifyOptions = {
 interface Gathered {
   readonly signers: Signers
   readonly problems: VerifyProblem[]
-}
-
-/** Hashes that key holders have signed to be forgotten, by snapshot. */
-const readForgets = async (
-  { backend, keys }: RepositoryContext,
-  { signers, problems }: Gathered,
-  signal: AbortSignal | undefined,
-): Promise<Map<string, string>> => {
-  const forgets = new Map<string, string>()
-  for await (const { key } of backend.list('forget/', { signal })) {
-    const snapshot = key.slice('forget/'.length)
-    const isBad = (message: string): void => void problems.push({ kind: 'forget', series: null, snapshot, message })
-    const bytes = await getOptional(backend, key, signal)
-    if (bytes === undefined) continue
-    try {
-      const { value, signer } = openSigned<{ sid: string; hash: string }>(
-        key,
-        openObject(keys, ['forget'], key, bytes).plain,
-      )
-      const { kind, isVerified } = signers.judge(signer, snapshot)
-      if (kind === 'holder' && isVerified) forgets.set(snapshot, value.hash)
-      else isBad(`${snapshot} was forgotten by somebody who may not: its mark is no key holder's`)
-    } catch (error) {
-      if (!isGranaryError(error)) throw error
-      isBad(`${snapshot} counts as forgotten, but its mark can't be read: ${error.message}`)
-    }
-  }
-  return forgets
 }
 
 /** Snapshots by series; catalogs stand apart from every series. */

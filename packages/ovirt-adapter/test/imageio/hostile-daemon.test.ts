@@ -114,6 +114,24 @@ for (const [name, script, code] of [
     await host.close()
   })
 
+t.test('reading: a server that falls silent midway is asked again, from there', async t => {
+  const asked: string[] = []
+  const host = await startHostile(
+    open(line => {
+      asked.push(line)
+      if (asked.length > 1) return ranged('104-109', MiB, '456789')
+      return ['HTTP/1.1 206 x\r\ncontent-length: 10\r\ncontent-range: bytes 100-109/1048576\r\n\r\n0123']
+    }),
+  )
+  const image = await openImageDisk({ ...host, stallTimeoutMs: 100 })
+  const target = new Uint8Array(10)
+  await image.read(100, target)
+  t.equal(Buffer.from(target).toString(), '0123456789')
+  t.same(asked, ['GET /images/x 100-109', 'GET /images/x 104-109'])
+  await image[Symbol.asyncDispose]()
+  await host.close()
+})
+
 for (const [name, body] of [
   ['a gap', `[${row(0, 10)},${row(20, MiB - 20)}]`],
   ['an overlap', `[${row(0, 10)},${row(5, MiB - 5)}]`],

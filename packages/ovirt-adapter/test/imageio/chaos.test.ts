@@ -18,6 +18,7 @@ const MiB = 1024 * 1024
 const SIZE = 6 * MiB + 512
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 const SEEDS = isLong ? 200 : 6
+t.setTimeout(isLong ? 3_600_000 : 120_000)
 const host = await startHost()
 
 const EFFECTS: readonly FaultEffect[] = [
@@ -117,6 +118,7 @@ class PersistentUpload {
 }
 
 t.test(`uploads and downloads, ${SEEDS} seeds${isLong ? '' : ' (more with GRANARY_TEST_LONG)'}`, async t => {
+  t.setTimeout(0)
   let reopened = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     const random = seededRandom(seed)

@@ -84,3 +84,12 @@ t.test('find-files', { skip: whyNo('mkfs.ext4', 'xorriso') }, async t => {
   await peer('xorriso', '-osirrox', 'on', '-indev', image, '-extract', '/', join(folder, 'out'))
   t.equal(await readFile(join(folder, 'out', 'disk', 'etc', 'Invoice-1.txt'), 'utf8'), 'one')
 })
+
+t.test('files', { skip: whyNo('mkfs.ext4') }, async t => {
+  const folder = t.testdir({ top: { etc: { motd: 'hello' } } })
+  const disk = join(folder, 'disk.raw')
+  await peer('mkfs.ext4', '-q', '-F', '-d', join(folder, 'top'), disk, '8M')
+  t.match(await run('files.mjs', disk), /^disk ext4 8\.00 MiB/)
+  t.match(await run('files.mjs', disk, 'disk', '/etc', join(folder, 'out')), /1 files, 5 B, 0 failed/)
+  t.equal(await readFile(join(folder, 'out', 'motd'), 'utf8'), 'hello')
+})

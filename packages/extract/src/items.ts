@@ -52,6 +52,10 @@ export async function* selectedItems(
   }
 }
 
+/** Named streams of NTFS, which neither folders nor archives have a place for: how many stay behind. */
+export const countStreams = async ({ tree, node }: ExtractItem, options: AbortOptions): Promise<number> =>
+  (await tree.streams(node, options)).length
+
 const withoutSlash = ({ text, bytes }: Name): Name =>
   bytes === undefined ? { text: text.replace(/^\//, '') } : { text: text.slice(1), bytes: bytes.subarray(1) }
 

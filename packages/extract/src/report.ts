@@ -14,7 +14,7 @@ export interface ExtractReport {
   bytes: number
   /** Files that could not be extracted: each was told of by `onError`. */
   failed: number
-  /** Sockets, which only the program that listens can make, and what a target has no place for. */
+  /** Sockets, which only the program that listens can make, named streams of NTFS, and attributes a target has no place for. */
   leftOut: number
   /** Files whose owner, mode, attributes or device could not be set: what they should be is in `.granary-owners.jsonl`. */
   kept: number

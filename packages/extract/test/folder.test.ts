@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { memoryDisk } from '@granary/core'
 import type { Bytes, DiskReader } from '@granary/core'
 import t from 'tap'
-import { OWNERS_FILE, applyOwners, extractToFolder, selectedItems } from '../src/index.ts'
+import { OWNERS_FILE, applyOwners, extractToFolder, selectedItems, writeTar } from '../src/index.ts'
 import type { ExtractReport, ExtractStep, FolderOptions } from '../src/index.ts'
 import { differencesOnDisk, hasProgram } from './helpers/compare.ts'
 import { openFixture, wantedEntries } from './helpers/fixture.ts'
 import { brokenFrom, bytes, item } from './helpers/hostile-tree.ts'
+import { memorySink } from './helpers/memory-sink.ts'
 import { asNobody, isRoot, scratchFolder } from './helpers/scratch.ts'
 
 const skip = hasProgram('python3') ? false : 'the program python3 is not here'
@@ -186,4 +187,15 @@ t.test('holes stay holes', async t => {
   t.ok(found.blocks < 1000, `${found.blocks} blocks`)
   t.equal(report.bytes, 8192)
   t.equal(execFileSync('tail', ['-c', '2', join(target, 'sparse')]).toString('hex'), '0707')
+})
+
+t.test('sockets and named streams are left out and counted', async t => {
+  const steps = (): AsyncGenerator<ExtractStep> =>
+    stepsOf(
+      item({ path: 'download.exe', content: bytes('x'), streams: ['Zone.Identifier', 'other'] }),
+      item({ path: 'folder', type: 'dir', streams: ['note'] }),
+      item({ path: 'listening', type: 'socket' }),
+    )
+  t.match(await extractToFolder(steps(), join(scratchFolder(t), 'files')), { files: 1, folders: 1, leftOut: 4 })
+  t.match(await writeTar(steps(), memorySink()), { files: 1, folders: 1, leftOut: 4 })
 })

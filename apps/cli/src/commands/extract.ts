@@ -157,7 +157,8 @@ const tell = ({ terminal }: Invocation, report: ExtractReport, target: string, s
     terminal.warn(
       `owners, modes, attributes or devices of ${kept} files could not be set: they are kept in ${OWNERS_FILE}, and set by: granary extract --apply-owners ${target}`,
     )
-  if (leftOut > 0) terminal.notice(`${leftOut} sockets or attributes have no place in the target, and were left out`)
+  if (leftOut > 0)
+    terminal.notice(`${leftOut} sockets, named streams or attributes have no place in the target, and were left out`)
   if (target === '-') return // Standard output is the archive.
   terminal.emit({ type: 'extracted', v: 1, target, ...report, seconds: Number(seconds.toFixed(3)) })
   terminal.say(

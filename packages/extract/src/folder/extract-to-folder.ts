@@ -3,6 +3,7 @@ import { mkdir, symlink } from 'node:fs/promises'
 import type { Bytes } from '@granary/core'
 import { bytesOfName } from '@granary/guestfs'
 import type { Stat, Xattr } from '@granary/guestfs'
+import { countStreams } from '../items.ts'
 import type { ExtractItem, ExtractStep } from '../items.ts'
 import { emptyReport, isFatal, onTarget } from '../report.ts'
 import type { ExtractOptions, ExtractReport } from '../report.ts'
@@ -102,10 +103,10 @@ const extractOne = async (job: Job, item: ExtractItem): Promise<void> => {
   }
 }
 
-const attributesOf = async ({ tree, node, stat }: ExtractItem, { options }: Job): Promise<Attributes> => ({
-  ...stat,
-  xattrs: await tree.xattrs(node, options),
-})
+const attributesOf = async (item: ExtractItem, { options, report }: Job): Promise<Attributes> => {
+  report.leftOut += await countStreams(item, options)
+  return { ...item.stat, xattrs: await item.tree.xattrs(item.node, options) }
+}
 
 const finish = async (job: Job, item: ExtractItem, place: Place, attributes: Attributes): Promise<void> => {
   const refused = await setAttributes(place, attributes, job.libc)

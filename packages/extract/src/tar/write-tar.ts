@@ -4,6 +4,7 @@ import type { Bytes, DiskReader } from '@granary/core'
 import { bytesOfName } from '@granary/guestfs'
 import type { Stat, Xattr } from '@granary/guestfs'
 import { dataRangesOf, readPieces } from '../content.ts'
+import { countStreams } from '../items.ts'
 import type { ExtractItem, ExtractStep } from '../items.ts'
 import { emptyReport, isFatal } from '../report.ts'
 import type { ExtractOptions, ExtractReport } from '../report.ts'
@@ -133,8 +134,10 @@ interface Member {
 }
 
 /** Writes the header of a member, with what it has no room for before it. */
-const addMember = async (job: Job, { tree, node, stat }: ExtractItem, member: Member): Promise<void> => {
-  const { sink, options } = job
+const addMember = async (job: Job, item: ExtractItem, member: Member): Promise<void> => {
+  const { sink, options, report } = job
+  const { tree, node, stat } = item
+  if (member.type !== 'hardLink') report.leftOut += await countStreams(item, options)
   const xattrs = member.type === 'hardLink' ? [] : await tree.xattrs(node, options)
   const { path, linkName, sizeBytes = 0, records = [] } = member
   const pax = [...records, ...recordsOf(stat, member, sizeBytes), ...xattrs.flatMap(xattr => xattrRecord(xattr, job))]

@@ -13,6 +13,8 @@ export interface HostileFile {
   readonly linkKey?: string
   readonly stat?: Partial<Stat>
   readonly xattrs?: readonly Xattr[]
+  /** Names of streams. */
+  readonly streams?: readonly string[]
 }
 
 const text = (name: string | Uint8Array): Name =>
@@ -27,6 +29,7 @@ export const item = ({
   linkKey,
   stat,
   xattrs = [],
+  streams = [],
 }: HostileFile): ExtractItem => {
   const file = content instanceof Uint8Array ? memoryDisk(content) : content
   const nobody = async (): Promise<never> => {
@@ -36,6 +39,7 @@ export const item = ({
     open: async () => file,
     readlink: async () => ({ text: target }),
     xattrs: async () => xattrs,
+    streams: async () => streams.map(name => ({ name: { text: name }, sizeBytes: 1 })),
     stat: nobody,
   }
   return {

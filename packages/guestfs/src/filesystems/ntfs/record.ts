@@ -78,19 +78,22 @@ export const splitReference = (reference: bigint): { number: number; sequence: n
 export const findAttribute = ({ attributes }: FileRecord, type: number, name = ''): Attribute | undefined =>
   attributes.find(attribute => attribute.type === type && attribute.name === name)
 
-/** Puts back what the update sequence stands over; every 512 bytes end in its number, or the write was torn. */
+/**
+ * Puts back what the update sequence stands over; every 512 bytes end in its number, or the write was torn.
+ *
+ * @param bytes are changed
+ */
 export const fixUp = (bytes: Bytes, where: string): Fields => {
-  const copy = bytes.slice()
-  const fields = new Fields(copy, where)
+  const fields = new Fields(bytes, where)
   const offset = fields.u16(4)
   const count = fields.u16(6)
-  if (count < 2 || (count - 1) * FIXUP_BYTES > copy.length) throw corrupt(where, 'an update sequence', count)
+  if (count < 2 || (count - 1) * FIXUP_BYTES > bytes.length) throw corrupt(where, 'an update sequence', count)
   const number = fields.u16(offset)
   for (let index = 1; index < count; index++) {
     const at = index * FIXUP_BYTES - 2
     if (fields.u16(at) !== number)
       throw corrupt(`${where}, sector ${index - 1}`, `update number ${number}`, fields.u16(at))
-    copy.set(fields.slice(offset + index * 2, 2), at)
+    bytes.set(fields.slice(offset + index * 2, 2), at)
   }
   return fields
 }
@@ -132,6 +135,7 @@ const readRecord = async ({ table, recordBytes }: Ntfs, number: number, options:
   return checkRecord(bytes, where)
 }
 
+/** @param bytes are changed */
 const checkRecord = (bytes: Bytes, where: string): Fields => {
   const signature = Buffer.from(bytes.subarray(0, 4)).toString('latin1')
   if (signature !== 'FILE') throw corrupt(where, 'signature FILE', signature)
@@ -158,8 +162,9 @@ const parseAttributes = (record: Fields): AttributePart[] => {
 }
 
 const parseAttribute = (fields: Fields): AttributePart => {
-  const name = nameOfUtf16(fields.slice(fields.u16(10), fields.u8(9) * 2)).text
-  const common = { type: fields.u32(0), name: fields.u8(9) === 0 ? '' : name, flags: fields.u16(12) }
+  const units = fields.u8(9)
+  const name = units === 0 ? '' : nameOfUtf16(fields.slice(fields.u16(10), units * 2)).text
+  const common = { type: fields.u32(0), name, flags: fields.u16(12) }
   if (fields.u8(8) === 0) {
     const value = fields.slice(fields.u16(20), fields.u32(16))
     const { length } = value
@@ -244,11 +249,14 @@ export const openTable = async (
   const where = 'file record 0'
   let base: Fields
   try {
-    base = checkRecord(await ntfs.disk.bytes(tableOffset, ntfs.recordBytes, where, options), where)
+    base = checkRecord((await ntfs.disk.bytes(tableOffset, ntfs.recordBytes, where, options)).slice(), where)
   } catch (error) {
     options.signal?.throwIfAborted()
     ntfs.warnings.addError('$MFT', error)
-    base = checkRecord(await ntfs.disk.bytes(mirrorOffset, ntfs.recordBytes, where, options), `${where} of the mirror`)
+    base = checkRecord(
+      (await ntfs.disk.bytes(mirrorOffset, ntfs.recordBytes, where, options)).slice(),
+      `${where} of the mirror`,
+    )
   }
   const first = parseAttributes(base).find(({ type, name }) => type === TYPE.data && name === '')
   if (first === undefined) throw corrupt(base.where, 'the content of the table', 'none')

@@ -269,3 +269,21 @@ t.test(
     check()
   },
 )
+
+t.test('a pipe, a link or a second name in the place of the list is refused, and nobody waits', async t => {
+  const traps: ((path: string, outside: string) => void)[] = [
+    path => execFileSync('mkfifo', [path]),
+    (path, outside) => symlinkSync(join(outside, 'secret'), path),
+    (path, outside) => linkSync(join(outside, 'secret'), path),
+    path => mkdirSync(path),
+  ]
+  for (const trap of traps) {
+    const { extract, target, outside } = arena(t)
+    mkdirSync(target)
+    trap(join(target, OWNERS_FILE), outside)
+    await t.rejects(extract([item({ path: 'a', type: 'blk' })]))
+    await t.rejects(applyOwners(target))
+    t.equal(readFileSync(join(outside, 'secret'), 'utf8'), SECRET)
+    t.strictSame(readdirSync(target), [OWNERS_FILE])
+  }
+})

@@ -32,16 +32,31 @@ export interface OwnersLog extends AsyncDisposable {
   add(row: OwnersRow): Promise<void>
 }
 
+/** A link is not followed, and a pipe makes nobody wait. */
+const NO_TRAPS = constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** A pipe or a device is no list, and a file with another name may be anybody's. Closes what it refuses. */
+const refuseTraps = async (handle: FileHandle): Promise<void> => {
+  const found = await handle.stat()
+  if (found.isFile() && found.nlink === 1) return
+  await handle.close()
+  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${OWNERS_FILE} is no file of its own`, {
+    detail: { links: found.nlink },
+    hint: 'somebody put it there: look at it, and remove it',
+  })
+}
+
 /**
  * Begins the list at the top of the target, before anything of the guest is there: a guest's file of this name is then
  * one that exists already. An empty list goes when it is closed; one of an earlier extraction is continued.
  */
 export const openOwnersLog = async (folder: OpenFolder): Promise<OwnersLog> => {
-  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants
+  const { O_APPEND, O_CREAT, O_WRONLY } = constants
   const path = folder.at(NAME)
   const handle: FileHandle = await onTarget(`opening ${OWNERS_FILE}`, () =>
-    open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600),
+    open(path, O_WRONLY | O_CREAT | O_APPEND | NO_TRAPS, 0o600),
   )
+  await refuseTraps(handle)
   let isOpen = true
   return {
     async add(row) {
@@ -69,8 +84,9 @@ const MAX_LINE_BYTES = 16 * 1024 * 1024
 /** Rows of a list. @throws GranaryError `GRANARY_CORRUPT` when a line is none */
 export async function* readOwnersLog(folder: OpenFolder): AsyncGenerator<OwnersRow, void, undefined> {
   await using handle = await onTarget(`opening ${OWNERS_FILE}`, () =>
-    open(folder.at(NAME), constants.O_RDONLY | constants.O_NOFOLLOW),
+    open(folder.at(NAME), constants.O_RDONLY | NO_TRAPS),
   )
+  await refuseTraps(handle)
   let number = 0
   for await (const line of handle.readLines({ autoClose: false })) {
     number++

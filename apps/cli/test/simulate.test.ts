@@ -20,7 +20,7 @@ interface Where {
 }
 
 /** Starts `granary simulate ovirt`, and gives back what it printed once it runs. */
-const start = async (t: Test, words: readonly string[]): Promise<{ where: Where; end(): Promise<number> }> => {
+const start = async (t: Test, words: readonly string[]): Promise<{ where: Where; end: () => Promise<number> }> => {
   const running = startGranary(['simulate', 'ovirt', ...words], { output: 'unread' })
   t.teardown(() => running.child.kill('SIGKILL'))
   const lines = createInterface({ input: running.child.stdout as Readable })

@@ -18,9 +18,9 @@ export interface Passage {
 export interface TransferDiskOptions {
   readonly sizeBytes: number
   readonly clock: Clock
-  open(options: AbortOptions): Promise<Passage>
+  readonly open: (options: AbortOptions) => Promise<Passage>
   /** @throws when reading can't go on, such as a backup that is no longer `ready` */
-  checkAlive(options: AbortOptions): Promise<void>
+  readonly checkAlive: (options: AbortOptions) => Promise<void>
 }
 
 /** Passages in a row through which not a byte came. */

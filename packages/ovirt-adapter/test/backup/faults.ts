@@ -32,7 +32,7 @@ export interface Scene {
   readonly vmId: string
   readonly diskIds: readonly string[]
   /** Runs once, at that moment. */
-  at(moment: Parameters<World['simulator']['moments']['once']>[0], strike: () => unknown): void
+  readonly at: (moment: Parameters<World['simulator']['moments']['once']>[0], strike: () => unknown) => void
 }
 
 export interface Fault {

@@ -86,7 +86,7 @@ function summarize() {
 function runNative() {
   const { stdout } = spawnSync('cryptest', ['b2', '0.15', '3.0'], { cwd: '/usr/share/crypto++', encoding: 'utf8' })
   const row = /^([A-Za-z0-9]+)(?:-(\d+)\((\d+)\))?\/CTR \((\d+)-bit key\) \S+ (\d+)/
-  for (const line of stdout.split('\n')) {
+  for (const line of (stdout ?? '').split('\n')) {
     const [, name, block = '128', , key, mebibytes] =
       row.exec(
         line

@@ -98,9 +98,12 @@ const runRestore = async (
       await pauseUploads(context, state)
       throw resumable(error, state)
     }
-    // Whoever left is not waited for; what was made is still put away.
-    await undoRestore(context.engine, state)
-    await state.end()
+    // Whoever left is not waited for; what was made is still put away. Where that fails, the next start does it.
+    const isUndone = await undoRestore(context.engine, state).then(
+      () => true,
+      () => false,
+    )
+    if (isUndone) await state.end()
     throw error
   }
 }

@@ -73,24 +73,33 @@ const bodyOf = ({ diskId, mechanism, settings }: UploadRequest): Json => ({
   timeout_policy: 'pause',
 })
 
-/** Resumes what is paused, as often as it pauses, until it is transferring. */
+/** Resumes what is paused, as often as it pauses, until it is transferring. Time the engine was away does not count. */
 const bringUp = async (
   engine: Engine,
   { id }: ImageTransfer,
   { settings, signal }: UploadRequest,
 ): Promise<ImageTransfer> => {
+  const { clock } = engine
+  let awayMs = 0
   const read = async (): Promise<ImageTransfer | undefined> => {
+    const startMs = clock.now()
     const transfer = await findTransfer(engine, id, { signal })
     if (transfer?.phase.startsWith('paused') === true) await resume(engine, id, { signal })
+    awayMs += clock.now() - startMs
     return transfer
   }
-  const found = await waitFor(read, {
-    clock: engine.clock,
-    timeoutMs: settings.transferStartMs,
-    what: `upload ${id} is transferring`,
-    isDone: transfer => transfer === undefined || transfer.phase === 'transferring' || hasEnded(transfer),
-    describe: transfer => transfer?.phase ?? 'gone',
-    signal,
+  const wait = async (timeoutMs: number): Promise<ImageTransfer | undefined> =>
+    await waitFor(read, {
+      clock,
+      timeoutMs,
+      what: `upload ${id} is transferring`,
+      isDone: transfer => transfer === undefined || transfer.phase === 'transferring' || hasEnded(transfer),
+      describe: transfer => transfer?.phase ?? 'gone',
+      signal,
+    })
+  const found = await wait(settings.transferStartMs).catch(async (error: unknown) => {
+    if (!isGranaryError(error) || error.code !== 'GRANARY_TIMEOUT' || awayMs === 0) throw error
+    return await wait(Math.min(awayMs, settings.transferStartMs))
   })
   if (found?.phase === 'transferring') return found
   throw new GranaryError('GRANARY_REMOTE', `upload ${id} did not begin: it is ${found?.phase ?? 'gone'}`, {

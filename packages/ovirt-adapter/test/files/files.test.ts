@@ -249,6 +249,28 @@ t.test('a run that died before the files were in the drive leaves nothing after 
   t.equal(site.simulator.vm(vmId).cdrom.current, '')
 })
 
+t.test('a run that died right after the disc went in leaves nothing after the next start', async t => {
+  const { site, vmId, choices } = await siteWith(t, 'up')
+  const { http } = site.simulator.faults
+  const revive: (() => void)[] = []
+  {
+    await using journal = await site.openJournal()
+    const onEvent: FilesContext['onEvent'] = event => {
+      if (event.type !== 'step' || event.step !== 'attach') return
+      revive.push(http.add({ kind: 'lose-answer', method: 'PUT', path: '*/cdroms/*' }))
+      revive.push(http.add({ kind: 'refuse', status: 500, detail: '[dead]', path: '*', after: 1, times: 10_000 }))
+    }
+    await t.rejects(attachFiles(contextOf(site, journal, { onEvent }), image(), choices))
+    t.equal(journal.pending.length, 1)
+    t.not(site.simulator.vm(vmId).cdrom.current, '', 'the engine has done what was asked')
+  }
+  for (const end of revive) end()
+  await using journal = await site.openJournal()
+  t.match(await recover({ engine: site.engine, journal }), [{ outcome: { kind: 'undone' } }])
+  t.equal(site.simulator.vm(vmId).cdrom.current, '')
+  t.strictSame(discs(site), [])
+})
+
 t.test('files whose time is up are ejected by the next start', async t => {
   const { site, vmId, choices } = await siteWith(t, 'up')
   {

@@ -82,14 +82,19 @@ export class LinkedDisk implements ImageDisk {
     const { offset = 0, length = this.sizeBytes - offset, signal } = options
     checkRange(offset, length, this.sizeBytes)
     signal?.throwIfAborted()
-    // Asked once; whoever comes first waits with his own signal, and leaves nothing behind when he goes.
-    this.#extents ??= readExtents(this.#link, { sizeBytes: this.sizeBytes, isDirty: false, signal })
-    try {
-      yield* (await this.#extents).in({ offset, length })
-    } catch (error) {
-      this.#extents = undefined
-      throw error
-    }
+    yield* (await orAborted(this.#list(), signal)).in({ offset, length })
+  }
+
+  /** Asked once for all: who leaves early takes nothing from the others. A failure is asked again by the next one. */
+  #list(): Promise<ExtentList> {
+    const known = this.#extents
+    if (known !== undefined) return known
+    const asked = readExtents(this.#link, { sizeBytes: this.sizeBytes, isDirty: false })
+    this.#extents = asked
+    asked.catch(() => {
+      if (this.#extents === asked) this.#extents = undefined
+    })
+    return asked
   }
 
   /** The image has changed: what it said of itself is old. */
@@ -99,6 +104,21 @@ export class LinkedDisk implements ImageDisk {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#link[Symbol.asyncDispose]()
+  }
+}
+
+/** What a promise gives, or the signal's reason if that is first. */
+const orAborted = async <Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> => {
+  if (signal === undefined) return await promise
+  let leave = (): void => undefined
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason as Error)
+  })
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
   }
 }
 

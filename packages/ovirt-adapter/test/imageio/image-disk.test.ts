@@ -171,6 +171,20 @@ t.test('§6.5: extents tell zeros and what is dirty; slow ones are waited for', 
   await image[Symbol.asyncDispose]()
 })
 
+t.test('who leaves a long listing of extents takes nothing from the others', async t => {
+  const image = await openImageDisk(host.optionsFor(host.addTicket(await frozen())))
+  const slow = { when: ({ resource }: { resource: string }) => resource === 'extents' }
+  const fault = host.daemon.armFault({ ...slow, effect: { kind: 'delay', ms: 60_000 } })
+  const controller = new AbortController()
+  const left = t.rejects(collect(image.extents({ signal: controller.signal })), { message: 'enough' })
+  const stayed = collect(image.extents())
+  controller.abort(new Error('enough'))
+  await left
+  t.ok((await stayed).length > 1)
+  t.equal(fault.hits, 1, 'asked once')
+  await image[Symbol.asyncDispose]()
+})
+
 t.test('an abort ends a read that hangs, and closing ends all', async t => {
   const disk = memoryDisk(new Uint8Array(MiB))
   const image = await openImageDisk(host.optionsFor(host.addTicket(disk)))

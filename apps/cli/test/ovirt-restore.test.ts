@@ -1,7 +1,9 @@
 /** `granary ovirt restore` and `recover`, from the command line to a simulated engine and back. */
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import type { Test } from 'tap'
 import { memoryDisk } from '@granary/core'
@@ -9,7 +11,7 @@ import { backup, openBackend, openRepository } from '@granary/dedup-store'
 import { connectNbd } from '@granary/nbd'
 import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
 import type { Simulator } from '@granary/ovirt-simulator'
-import { parseJsonLines, seededBytes, startGranary } from '@granary/testing'
+import { parseJsonLines, projectPath, seededBytes, startGranary } from '@granary/testing'
 import { readKeyFile } from '@granary/transform'
 import { createRepository, granary } from './in-process.ts'
 
@@ -233,4 +235,16 @@ t.test('recovered at once, written to, and brought back with what was written', 
   const expected = { ...DISKS, system: DISKS.system.slice() }
   expected.system.set(written, 65_536)
   for (const { id, alias } of report.disks) t.ok(await holds(simulator, id, expected[alias]), alias)
+})
+
+t.test('the example of the SDK does the same', async t => {
+  const { env, simulator, snapshot } = await openSite(t)
+  const { GRANARY_OVIRT_CONFIG: config = '', GRANARY_REPO: repo = '', GRANARY_KEY_FILE: key = '' } = env
+  const words = [projectPath('examples', 'restore-machine.mjs'), config, repo, key, snapshot, 'nfs-data']
+  const { stdout } = await promisify(execFile)(process.execPath, words)
+  t.match(stdout, /system goes to nfs-data\n/)
+  const [, vmId = ''] = /restored as web, (\S+)/.exec(stdout) ?? []
+  const disks = [...simulator.vm(vmId).attachments.keys()]
+  t.ok(await holds(simulator, disks[0] ?? '', DISKS.system))
+  t.ok(await holds(simulator, disks[1] ?? '', DISKS.data))
 })

@@ -1,23 +1,29 @@
-// The main job, from beginning to end, with the SDK: a server's disk is backed up, changed, backed up again, restored and
-// compared. Run it with `npm start`; read it to learn the calls.
+// The main job, from beginning to end, with the SDK: a machine with two disks on an engine is backed up, goes on writing, is
+// backed up again, and restored as a new machine, which is compared byte by byte with what the old one held. The engine is a
+// simulated one with a clock of its own, so that nothing waits. Run it with `npm start`; read it to learn the calls.
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { copyDisk, createRawDisk, formatBytes, openRawReader, openRawWriter } from '@granary/core'
+import { formatBytes } from '@granary/core'
+import { check, fileBackend, initRepository, openRepository } from '@granary/dedup-store'
 import {
-  backup,
-  check,
-  diffSnapshots,
-  fileBackend,
-  initRepository,
-  openDisk,
-  openRepository,
-} from '@granary/dedup-store'
-import { openQcow2File } from '@granary/qcow2'
+  Engine,
+  Journal,
+  backupVms,
+  chooseVms,
+  openImageDisk,
+  openImageUpload,
+  parseOvirtConfig,
+  planRestore,
+  readRestoreTarget,
+  recover,
+  requirePlan,
+  restoreMachine,
+  storedSource,
+} from '@granary/ovirt-adapter'
+import { createSimulator } from '@granary/ovirt-simulator'
 
-const SERVER = fileURLToPath(new URL('../test/fixtures/server.qcow2', import.meta.url))
 const MIB = 1024 * 1024
 
 /** What happened, one row a step. */
@@ -33,158 +39,146 @@ const step = async (what, work, describe) => {
   return result
 }
 
-const main = async folder => {
-  const image = join(folder, 'server.qcow2')
-  const raw = join(folder, 'server.raw')
-  await copyFile(SERVER, image)
-
-  // A repository is a folder and a secret: here a key file's 32 bytes. Whoever has both can read it, nobody else.
-  const secret = { kind: 'key-file', key: new Uint8Array(randomBytes(32)) }
-  const backend = fileBackend(join(folder, 'repository'))
-  await step(
-    'make a repository',
-    () => initRepository(backend, secret, { compression: 'zstd:3' }),
-    ({ id }) => ({ text: `id ${id.slice(0, 8)}` }),
-  )
-  const repository = await openRepository(backend, secret)
-
-  const describeBackup = ({ disks: [disk] }) => ({
-    text: `${formatBytes(disk.sizeBytes)} disk, ${formatBytes(disk.stats.dataBytes)} data, ${formatBytes(disk.stats.newBytes)} new, ${formatBytes(disk.stats.storedBytes)} stored`,
-    bytes: disk.stats.dataBytes,
+/** An engine with one machine: a root disk of 256 MiB on NFS, 64 of them used, and a data disk of 128 MiB on iSCSI. */
+const startPlatform = async folder => {
+  const simulator = await createSimulator({ dir: join(folder, 'platform'), profile: 'ovirt-4.5' })
+  const { clusterId, storageDomains, vnicProfileId } = simulator.site
+  const [nfs, iscsi] = storageDomains
+  const vm = await simulator.inventory.addVm({
+    name: 'web',
+    clusterId,
+    disks: [
+      { alias: 'web_root', sizeBytes: 256 * MIB, storageDomainId: nfs.id },
+      { alias: 'web_data', sizeBytes: 128 * MIB, storageDomainId: iscsi.id, interface: 'virtio' },
+    ],
+    nics: [{ name: 'nic1', interface: 'virtio', vnic_profile: { id: vnicProfileId } }],
   })
-
-  // Any `DiskReader` can be backed up: an image, a raw file, a device.
-  const first = await step(
-    'back up the qcow2 image',
-    () =>
-      using([openQcow2File(image)], ([disk]) =>
-        backup(repository, [{ name: 'root', source: image, disk }], { name: 'server' }),
-      ),
-    describeBackup,
-  )
-
-  // The server goes on working: what a restore gives is a disk again, here one that is then written to.
-  await step('restore it to a raw file', () => restore(repository, first.id, raw), describeRestore)
-  const changed = await step(
-    'change it here and there',
-    () => change(raw),
-    bytes => ({ text: `${formatBytes(bytes)} written` }),
-  )
-
-  // Workers read a raw file by themselves when they get its descriptor.
-  const second = await step(
-    'back up the changed disk',
-    () =>
-      using([openRawReader(raw)], ([disk]) => {
-        const input = { name: 'root', source: raw, disk, fileDescriptor: disk.fileDescriptor }
-        return backup(repository, [input], { name: 'server', labels: { after: 'change' } })
-      }),
-    describeBackup,
-  )
-  await step(
-    'compare the two snapshots',
-    () => changedBytes(repository, first.id, second.id),
-    bytes => ({
-      text: `${formatBytes(bytes)} differ`,
-    }),
-  )
-
-  await proveIt(repository, { first, second, raw, image, folder })
-  await repository[Symbol.asyncDispose]()
-
-  const stored = await sizeOf(join(folder, 'repository'))
-  const kept = dataBytesOf(first) + dataBytesOf(second)
-  printTable(['STEP', 'RESULT', 'TIME', 'RATE'], rows)
-  console.log(
-    `\n2 snapshots of ${formatBytes(first.disks[0].sizeBytes)}, with ${formatBytes(kept)} of data in all, take ${formatBytes(stored)}: ` +
-      `${(kept / stored).toFixed(1)} times less. ${formatBytes(changed)} changed between them.`,
-  )
+  const [root, data] = [...vm.attachments.keys()]
+  await simulator.image(root).write(MIB, new Uint8Array(randomBytes(64 * MIB)))
+  await simulator.image(data).write(0, new Uint8Array(randomBytes(8 * MIB)))
+  return { simulator, vm, root, data }
 }
 
-/** Restores both snapshots and compares every byte with what was backed up. */
-const proveIt = async (repository, { first, second, raw, image, folder }) => {
-  const again = join(folder, 'again.raw')
-  await step('restore the second one', () => restore(repository, second.id, again), describeRestore)
-  const before = join(folder, 'before.raw')
-  await step('restore the first one again', () => restore(repository, first.id, before), describeRestore)
+/** Engine, journal and settings, as an administrator's file says. */
+const connect = async (simulator, folder) => {
+  const { username, password } = simulator.credentials
+  const text = `
+engine ${simulator.url}
+username ${username}
+password ${password}
+backup_using_ovirt_api yes
+journal_folder ${join(folder, 'journal')}`
+  const { config } = await parseOvirtConfig(text, { path: 'example', format: 'conf' })
+  const { clock } = simulator
+  const engine = new Engine({ url: config.engineUrl, username, password, apiCa: simulator.ca, clock })
+  const journal = await Journal.open({ folder: config.journalFolder, clock })
+  return { config, engine, journal, clock }
+}
+
+const main = async folder => {
+  const { simulator, vm, root, data } = await startPlatform(folder)
+  const { config, engine, journal, clock } = await connect(simulator, folder)
+  const secret = { kind: 'key-file', key: new Uint8Array(randomBytes(32)) }
+  const backend = fileBackend(join(folder, 'repository'))
+  await initRepository(backend, secret, { compression: 'zstd:3' })
+  const repository = await openRepository(backend, secret)
+
+  // Whatever an earlier run left on the engine is put away first. Here there is nothing.
+  await recover({ engine, journal })
+
+  /** One of the machines; `backupVms` takes any number, and gives one result for each. */
+  const backUp = async () => {
+    const vms = await chooseVms(engine, { names: ['web'] })
+    const openImage = options => openImageDisk({ ...options, clock })
+    const [result] = await backupVms({ engine, repository, journal, openImage, settings: config }, { vms, workers: 1 })
+    if (result.error !== undefined) throw result.error
+    return result.report
+  }
+
+  await step('back the machine up', backUp, describeBackup)
   await step(
-    'read both back and compare every byte',
-    () => compareAll(raw, again, { image, before }),
+    'the guest goes on writing',
+    async () => {
+      await simulator.guest(vm.id, root).write(40 * MIB + 5000, new Uint8Array(randomBytes(MIB)))
+      await simulator.guest(vm.id, data).write(3 * MIB, new Uint8Array(randomBytes(100_000)))
+    },
+    () => ({ text: `${formatBytes(MIB + 100_000)} on two disks` }),
+  )
+
+  // What the disks hold at the moment of the second backup, by a witness of the simulator's own.
+  const frozen = new Map()
+  simulator.moments.once('backup-ready', ({ backupId }) => {
+    for (const disk of [root, data]) frozen.set(disk, simulator.frozen(backupId, disk))
+  })
+  const second = await step('back up what has changed', backUp, describeBackup)
+  await simulator.guest(vm.id, root).write(0, new Uint8Array(randomBytes(MIB))) // It goes on, of no matter to the copy.
+
+  const restored = await step(
+    'restore it as a new machine',
+    async () => {
+      const source = await storedSource(repository, second.snapshot.id)
+      const plan = requirePlan(planRestore(source, await readRestoreTarget(engine, { name: 'web' }), {}))
+      const openUpload = options => openImageUpload({ ...options, clock })
+      return await restoreMachine({ engine, journal, settings: config, openUpload }, source, plan)
+    },
+    ({ name, disks, nics }) => ({
+      text: `${name}: ${disks.length} disks, ${nics.length} NIC, not started`,
+      bytes: sizeOf(disks),
+    }),
+  )
+  await step(
+    'compare every byte of its disks',
+    async () => {
+      const [newRoot, newData] = restored.disks
+      for (const [old, { id, alias }] of [
+        [root, newRoot],
+        [data, newData],
+      ]) {
+        const differences = await simulator.differences(frozen.get(old), readerOf(simulator.image(id)))
+        if (differences.length > 0) throw new Error(`${alias} differs at ${differences[0].offset}`)
+      }
+      return sizeOf(restored.disks)
+    },
     bytes => ({ text: `${formatBytes(bytes)} are equal`, bytes }),
   )
   await step(
     'check the repository, reading all of it',
-    () => verify(repository),
-    ({ packs, readBytes }) => ({ text: `${packs} packs, ${formatBytes(readBytes)}, no damage`, bytes: readBytes }),
-  )
-}
-
-const dataBytesOf = ({ disks: [disk] }) => disk.stats.dataBytes
-
-/** Works with what is opened, and closes it in any case. With Node 24, `await using` says the same. */
-const using = async (opening, work) => {
-  const opened = await Promise.allSettled(opening)
-  try {
-    for (const { status, reason } of opened) if (status === 'rejected') throw reason
-    return await work(opened.map(({ value }) => value))
-  } finally {
-    for (const { value } of opened) await value?.[Symbol.asyncDispose]()
-  }
-}
-
-/** Writes a stored disk to a new, sparse file. While it is open, no collection takes it away. */
-const restore = (repository, id, path) =>
-  using([openDisk(repository, id)], ([stored]) =>
-    using([createRawDisk(path, stored.sizeBytes)], ([target]) => copyDisk(stored, target)),
+    async () => await check(repository, { readData: 1 }),
+    ({ packs, readBytes, damages }) => ({ text: `${packs} packs, ${damages.length} damages`, bytes: readBytes }),
   )
 
-const describeRestore = ({ dataBytes, holeBytes, zeroBytes }) => ({
-  text: `${formatBytes(dataBytes)} written, ${formatBytes(holeBytes + zeroBytes)} left as holes`,
-  bytes: dataBytes,
+  const left = Object.entries(simulator.state()).filter(([, ids]) => ids.length > 0)
+  for (const open of [journal, engine, repository, simulator]) await open[Symbol.asyncDispose]()
+  printTable(['STEP', 'RESULT', 'TIME', 'RATE'], rows)
+  const stored = await storedBytes(join(folder, 'repository'))
+  console.log(
+    `\n2 backups of ${formatBytes(384 * MIB)} of disks take ${formatBytes(stored)}. On the engine ${
+      left.length === 0 ? 'nothing is locked, open or left behind.' : `is left: ${JSON.stringify(left)}`
+    }`,
+  )
+  if (left.length > 0) process.exitCode = 1
+}
+
+const describeBackup = ({ snapshot, method }) => {
+  const sum = field => snapshot.disks.reduce((total, disk) => total + disk.stats[field], 0)
+  const text = `${snapshot.backupKind} (${method}): ${formatBytes(sum('newBytes'))} new, ${formatBytes(sum('storedBytes'))} stored`
+  return { text, bytes: sum('readBytes') }
+}
+
+const sizeOf = disks => disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+
+/** What a disk of the platform holds now, as a disk to compare with. */
+const readerOf = image => ({
+  sizeBytes: image.sizeBytes,
+  blockBytes: 512,
+  read: async (offset, target) => await image.read(offset, target),
+  async *extents({ offset = 0, length = image.sizeBytes - offset } = {}) {
+    yield { offset, length, kind: 'data' }
+  },
+  [Symbol.asyncDispose]: async () => undefined,
 })
 
-/** Four places of 256 KiB, far apart. @returns bytes written */
-const change = path =>
-  using([openRawWriter(path)], async ([disk]) => {
-    for (const share of [0.1, 0.35, 0.6, 0.9]) {
-      const offset = Math.floor((disk.sizeBytes * share) / 4096) * 4096
-      await disk.write(offset, new Uint8Array(randomBytes(MIB / 4)))
-    }
-    await disk.flush()
-    return MIB
-  })
-
-const changedBytes = async (repository, before, after) => {
-  let sum = 0
-  for await (const { ranges } of diffSnapshots(repository, before, after)) {
-    for await (const { length } of ranges) sum += length
-  }
-  return sum
-}
-
-/** @returns bytes compared @throws when any differ */
-const compareAll = async (raw, again, { image, before }) =>
-  (await using([openRawReader(raw), openRawReader(again)], ([one, other]) => compare(one, other))) +
-  (await using([openQcow2File(image), openRawReader(before)], ([one, other]) => compare(one, other)))
-
-const compare = async (left, right) => {
-  if (left.sizeBytes !== right.sizeBytes) throw new Error(`sizes differ: ${left.sizeBytes}, ${right.sizeBytes}`)
-  const [one, other] = [Buffer.alloc(4 * MIB), Buffer.alloc(4 * MIB)]
-  for (let at = 0; at < left.sizeBytes; at += one.length) {
-    const length = Math.min(one.length, left.sizeBytes - at)
-    await Promise.all([left.read(at, one.subarray(0, length)), right.read(at, other.subarray(0, length))])
-    if (!one.subarray(0, length).equals(other.subarray(0, length))) throw new Error(`they differ at ${at}`)
-  }
-  return left.sizeBytes
-}
-
-const verify = async repository => {
-  const report = await check(repository, { readData: 1 })
-  if (report.damages.length > 0) throw new Error(`damaged: ${JSON.stringify(report.damages)}`)
-  return report
-}
-
-const sizeOf = async folder => {
+const storedBytes = async folder => {
   const names = await readdir(folder, { recursive: true })
   const sizes = await Promise.all(names.map(async name => await stat(join(folder, name))))
   return sizes.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)

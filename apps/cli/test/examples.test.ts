@@ -93,3 +93,7 @@ t.test('files', { skip: whyNo('mkfs.ext4') }, async t => {
   t.match(await run('files.mjs', disk, 'disk', '/etc', join(folder, 'out')), /1 files, 5 B, 0 failed/)
   t.equal(await readFile(join(folder, 'out', 'motd'), 'utf8'), 'hello')
 })
+
+t.test('one-disk', async t => {
+  t.match(await run('one-disk.mjs'), /are equal[^]*no damage/)
+})

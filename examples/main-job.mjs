@@ -108,39 +108,13 @@ const main = async folder => {
   // What the disks hold at the moment of the second backup, by a witness of the simulator's own.
   const frozen = new Map()
   simulator.moments.once('backup-ready', ({ backupId }) => {
-    for (const disk of [root, data]) frozen.set(disk, simulator.frozen(backupId, disk))
+    frozen.set('web_root', simulator.frozen(backupId, root))
+    frozen.set('web_data', simulator.frozen(backupId, data))
   })
   const second = await step('back up what has changed', backUp, describeBackup)
   await simulator.guest(vm.id, root).write(0, new Uint8Array(randomBytes(MIB))) // It goes on, of no matter to the copy.
 
-  const restored = await step(
-    'restore it as a new machine',
-    async () => {
-      const source = await storedSource(repository, second.snapshot.id)
-      const plan = requirePlan(planRestore(source, await readRestoreTarget(engine, { name: 'web' }), {}))
-      const openUpload = options => openImageUpload({ ...options, clock })
-      return await restoreMachine({ engine, journal, settings: config, openUpload }, source, plan)
-    },
-    ({ name, disks, nics }) => ({
-      text: `${name}: ${disks.length} disks, ${nics.length} NIC, not started`,
-      bytes: sizeOf(disks),
-    }),
-  )
-  await step(
-    'compare every byte of its disks',
-    async () => {
-      const [newRoot, newData] = restored.disks
-      for (const [old, { id, alias }] of [
-        [root, newRoot],
-        [data, newData],
-      ]) {
-        const differences = await simulator.differences(frozen.get(old), readerOf(simulator.image(id)))
-        if (differences.length > 0) throw new Error(`${alias} differs at ${differences[0].offset}`)
-      }
-      return sizeOf(restored.disks)
-    },
-    bytes => ({ text: `${formatBytes(bytes)} are equal`, bytes }),
-  )
+  await restoreAndCompare({ engine, journal, config, clock, repository, simulator }, second.snapshot, frozen)
   await step(
     'check the repository, reading all of it',
     async () => await check(repository, { readData: 1 }),
@@ -157,6 +131,35 @@ const main = async folder => {
     }`,
   )
   if (left.length > 0) process.exitCode = 1
+}
+
+/** A new machine from a snapshot; each of its disks must be what the old one's held at that moment. */
+const restoreAndCompare = async (opened, snapshot, frozen) => {
+  const { engine, journal, config, clock, repository, simulator } = opened
+  const restored = await step(
+    'restore it as a new machine',
+    async () => {
+      const source = await storedSource(repository, snapshot.id)
+      const plan = requirePlan(planRestore(source, await readRestoreTarget(engine, { name: 'web' }), {}))
+      const openUpload = options => openImageUpload({ ...options, clock })
+      return await restoreMachine({ engine, journal, settings: config, openUpload }, source, plan)
+    },
+    ({ name, disks, nics }) => ({
+      text: `${name}: ${disks.length} disks, ${nics.length} NIC, not started`,
+      bytes: sizeOf(disks),
+    }),
+  )
+  await step(
+    'compare every byte of its disks',
+    async () => {
+      for (const { id, alias } of restored.disks) {
+        const differences = await simulator.differences(frozen.get(alias), readerOf(simulator.image(id)))
+        if (differences.length > 0) throw new Error(`${alias} differs at ${differences[0].offset}`)
+      }
+      return sizeOf(restored.disks)
+    },
+    bytes => ({ text: `${formatBytes(bytes)} are equal`, bytes }),
+  )
 }
 
 const describeBackup = ({ snapshot, method }) => {

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
+import { fileBackend, initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
 import type { Repository } from '@granary/dedup-store'
 import { createSimulator } from '@granary/ovirt-simulator'
 import type { OracleRecord, Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
@@ -11,11 +11,13 @@ import type { BackupContext, BackupVmOptions, OpenImageOptions, OvirtConfig, VmB
 
 export const MIB = 1024 * 1024
 
-const SECRET = { kind: 'key-file', key: new Uint8Array(32).fill(3) } as const
+export const SECRET = { kind: 'key-file', key: new Uint8Array(32).fill(3) } as const
 
 export interface WorldOptions extends Partial<SimulatorOptions> {
   /** Lines of a configuration. */
   readonly config?: readonly string[]
+  /** For other processes to use. @default false: in memory */
+  readonly isOnDisk?: boolean
 }
 
 export class World implements AsyncDisposable {
@@ -23,6 +25,7 @@ export class World implements AsyncDisposable {
   readonly simulator: Simulator
   readonly repository: Repository
   readonly config: OvirtConfig
+  readonly configText: string
   engine: Engine
   journal: Journal
   /** What each disk held at the freeze, by backup and disk. */
@@ -30,11 +33,14 @@ export class World implements AsyncDisposable {
   /** Bytes read from imageio. */
   imageBytes = 0
 
-  private constructor(parts: Pick<World, 'folder' | 'simulator' | 'repository' | 'config' | 'engine' | 'journal'>) {
+  private constructor(
+    parts: Pick<World, 'folder' | 'simulator' | 'repository' | 'config' | 'configText' | 'engine' | 'journal'>,
+  ) {
     this.folder = parts.folder
     this.simulator = parts.simulator
     this.repository = parts.repository
     this.config = parts.config
+    this.configText = parts.configText
     this.engine = parts.engine
     this.journal = parts.journal
     this.simulator.moments.on('backup-ready', ({ vmId = '', backupId = '' }) => {
@@ -43,10 +49,10 @@ export class World implements AsyncDisposable {
     })
   }
 
-  static async open({ config: lines = [], ...options }: WorldOptions = {}): Promise<World> {
+  static async open({ config: lines = [], isOnDisk = false, ...options }: WorldOptions = {}): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'granary-world-'))
     const simulator = await createSimulator({ dir: join(folder, 'engine'), ...options })
-    const backend = memoryBackend()
+    const backend = isOnDisk ? fileBackend(join(folder, 'repository')) : memoryBackend()
     await initRepository(backend, SECRET, { compression: 'lz4' })
     const repository = await openRepository(backend, SECRET)
     const { username, password } = simulator.credentials
@@ -60,8 +66,20 @@ export class World implements AsyncDisposable {
     ].join('\n')
     const { config } = await parseOvirtConfig(text, { path: 'test', format: 'conf' })
     const journal = await Journal.open({ folder: config.journalFolder, clock: simulator.clock })
-    const world = new World({ folder, simulator, repository, config, engine: engineOf(simulator, config), journal })
+    const world = new World({
+      folder,
+      simulator,
+      repository,
+      config,
+      configText: text,
+      engine: engineOf(simulator, config),
+      journal,
+    })
     return world
+  }
+
+  get repositoryFolder(): string {
+    return join(this.folder, 'repository')
   }
 
   /** As another process would start: new login, new journal. */
@@ -123,7 +141,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Which disks of a report's snapshot are not what the witness saw at the moment of the freeze. */
-  async differing({ snapshot }: VmBackupReport): Promise<readonly string[]> {
+  async differing({ snapshot }: Pick<VmBackupReport, 'snapshot'>): Promise<readonly string[]> {
     const { tracking } = snapshot.machine as { tracking: { backupId: string; disks: { id: string; name: string }[] } }
     const differing: string[] = []
     for (const { id, name } of tracking.disks) {

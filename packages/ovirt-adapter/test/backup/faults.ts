@@ -246,6 +246,27 @@ export const FAULTS = {
       at('backup-read', async () => await world.simulator.faults.removeDisk(diskIds[0] ?? '')),
     outcomes: all('fails'),
   },
+  'the engine backs a disk up in full without a word': {
+    arm: ({ world, diskIds }) => world.simulator.faults.backUpInFull(diskIds[0] ?? ''),
+    outcomes: all('completes', incrementals('warns')),
+  },
+  'the engine is started anew and forgets its backup (event 10814)': {
+    arm: ({ at, world }) => at('backup-read', async () => await world.simulator.faults.loseBackups()),
+    outcomes: all('fails'),
+  },
+  'the engine is down for six minutes: tickets end': {
+    arm: ({ at, world }) => at('backup-read', () => world.simulator.faults.engineAway(6 * MINUTE_MS, 'down')),
+    outcomes: all('completes'),
+  },
+  'the authority of imageio is another': {
+    arm: async scene => {
+      for (const host of hosts(scene)) await scene.world.simulator.faults.setImageioCertificate(host, 'foreign')
+    },
+    mend: async scene => {
+      for (const host of hosts(scene)) await scene.world.simulator.faults.setImageioCertificate(host, 'right')
+    },
+    outcomes: all('fails'),
+  },
   'the merge of the snapshot fails': {
     arm: ({ world, vmId }) => world.simulator.faults.failMerges(vmId, 2),
     outcomes: all('does not apply', { 'full hybrid': 'warns', 'incremental hybrid': 'warns' }),

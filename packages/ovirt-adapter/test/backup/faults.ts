@@ -75,6 +75,9 @@ const loseAnswer =
   ({ world }: Scene) =>
     world.simulator.faults.http.add({ kind: 'lose-answer', method, path, times })
 
+/** Bytes of a storage domain that a fault took. */
+const taken = new WeakMap<World, number>()
+
 const powerOn = (scene: Scene): void => {
   const { world, vmId } = scene
   for (const host of hosts(scene)) world.simulator.recoverHost(host)
@@ -266,6 +269,27 @@ export const FAULTS = {
       for (const host of hosts(scene)) await scene.world.simulator.faults.setImageioCertificate(host, 'right')
     },
     outcomes: all('fails'),
+  },
+  'the storage domain is full while the guest writes': {
+    arm: ({ at, world, vmId, diskIds }) =>
+      at('backup-ready', async () => {
+        const space = world.simulator.site.storageDomains[0]?.space
+        taken.set(world, space?.availableBytes ?? 0)
+        space?.take(space.availableBytes)
+        const guest = world.simulator.guest(vmId, diskIds[0] ?? '')
+        // What it overwrites must be kept for the backup, and there is no room.
+        for (let i = 0; i < 16; i++) await guest.write(i * 65_536, pattern(65_536, i + 90)).catch(() => undefined)
+      }),
+    mend: scene => {
+      scene.world.simulator.site.storageDomains[0]?.space.give(taken.get(scene.world) ?? 0)
+      powerOn(scene)
+    },
+    outcomes: all('fails', {
+      'full hybrid': 'completes',
+      'incremental hybrid': 'completes',
+      'full cold': 'does not apply',
+      'incremental cold': 'does not apply',
+    }),
   },
   'the merge of the snapshot fails': {
     arm: ({ world, vmId }) => world.simulator.faults.failMerges(vmId, 2),

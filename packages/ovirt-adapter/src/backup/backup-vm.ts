@@ -8,10 +8,11 @@ import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { backup as storeDisks } from '@granary/dedup-store'
 import type { DiskProgress, Snapshot } from '@granary/dedup-store'
+import type { Engine } from '../engine/engine.ts'
 import { listCheckpointDisks, listCheckpoints } from '../engine/resources/checkpoints.ts'
 import { findBackup } from '../engine/resources/backups.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
-import { compareLevels } from '../engine/resources/vms.ts'
+import { compareLevels, findVm } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 import type { MachineRecord, NotCopiedDisk } from '../machine/machine-record.ts'
 import { requireReady } from './backup-disk.ts'
@@ -175,7 +176,13 @@ const store = async (
           frozen,
           tracking: trackingJson(tracking),
         }
-        const warnings = [...choice.warnings, ...gathered.warnings, ...plan.warnings, ...notCopiedWarnings(notCopied)]
+        const warnings = [
+          ...choice.warnings,
+          ...gathered.warnings,
+          ...plan.warnings,
+          ...notCopiedWarnings(notCopied),
+          ...(await pausedWarnings(engine, vm, { signal })),
+        ]
         return { machine, warnings }
       },
     })
@@ -184,6 +191,13 @@ const store = async (
     await plan.transfers.settle().catch(() => undefined)
     throw error
   }
+}
+
+/** A machine whose storage is full during a backup is paused; its copy is none the worse for that. */
+const pausedWarnings = async (engine: Engine, vm: Vm, options: AbortOptions): Promise<readonly string[]> => {
+  const now = await findVm(engine, vm.id, options)
+  if (vm.status !== 'up' || now?.status !== 'paused') return []
+  return [`${vm.name} was paused during its backup: see whether its storage domain is full`]
 }
 
 const notCopiedWarnings = (notCopied: readonly NotCopiedDisk[]): readonly string[] =>

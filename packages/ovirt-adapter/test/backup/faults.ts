@@ -284,9 +284,8 @@ export const FAULTS = {
       scene.world.simulator.site.storageDomains[0]?.space.give(taken.get(scene.world) ?? 0)
       powerOn(scene)
     },
-    outcomes: all('fails', {
-      'full hybrid': 'completes',
-      'incremental hybrid': 'completes',
+    // The guest is paused before it overwrites anything, so the copy is whole: it is told, and nothing is wrong with it.
+    outcomes: all('warns', {
       'full cold': 'does not apply',
       'incremental cold': 'does not apply',
     }),

@@ -1,19 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createSimulator } from '@granary/ovirt-simulator'
-import type { Simulator } from '@granary/ovirt-simulator'
-import { granary } from './in-process.ts'
+import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
+import type { Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
+import { createRepository, granary } from './in-process.ts'
 
 /** An engine, and a configuration that leads to it. */
 const startEngine = async (
   test: Test,
-  { profile = 'ovirt-4.5', lines = [] }: { profile?: string; lines?: readonly string[] } = {},
+  { lines = [], ...options }: Partial<SimulatorOptions> & { lines?: readonly string[] } = {},
 ): Promise<{ simulator: Simulator; config: string; folder: string }> => {
   const folder = await mkdtemp(join(tmpdir(), 'granary-ovirt-'))
-  const simulator = await createSimulator({ dir: join(folder, 'engine'), profile })
+  const simulator = await createSimulator({ dir: join(folder, 'engine'), ...options })
   test.teardown(async () => {
     await simulator[Symbol.asyncDispose]()
     await rm(folder, { recursive: true, force: true })
@@ -110,4 +110,83 @@ t.test('ovirt clean with nothing to clean', async t => {
   const { code, text } = await granary(['ovirt', 'clean', '--config', config])
   t.equal(code, 0)
   t.equal(text, 'nothing is left on the engine\n')
+})
+
+/** The command waits by the clock of this machine; an engine whose clock is faster keeps it waiting less. */
+const SPEED = 20
+
+t.test('ovirt backup and backups: a machine in full, then what changed; a failure has its own code', async t => {
+  const { simulator, config } = await startEngine(t, {
+    clock: createRealClock({ speed: SPEED }),
+    lines: ['imagetransfer_inactivity_timeout 500'],
+  })
+  const { clusterId, storageDomains } = simulator.site
+  const vm = await simulator.inventory.addVm({
+    name: 'web',
+    clusterId,
+    disks: [{ alias: 'root', sizeBytes: 4 * 1024 ** 2, storageDomainId: storageDomains[0]?.id ?? '' }],
+    config: { initialization: { root_password: 'guest-secret' } },
+  })
+  const [disk = ''] = vm.attachments.keys()
+  await simulator.image(disk).write(0, new Uint8Array(1024 ** 2).fill(7))
+  const { env: opens } = await createRepository(t)
+  const env = { ...opens, GRANARY_OVIRT_CONFIG: config }
+
+  const first = await granary(['ovirt', 'backup', 'web', '--label', 'tier=gold'], { env })
+  t.equal(first.code, 0, first.stderr)
+  t.match(first.text, /^snapshot [0-9a-f]{8} of web \(full, hybrid, frozen: unknown\): 1 disk, 4.00 MiB, 1.00 MiB read/)
+  await simulator.guest(vm.id, disk).write(500_000, new Uint8Array(1000).fill(9))
+  const second = await granary(['ovirt', 'backup', '--all', '--json'], { env })
+  t.equal(second.code, 0, second.stderr)
+  t.match(objects(second.text), [
+    { type: 'snapshot', kind: 'incremental', vm: { id: vm.id, name: 'web' }, method: 'hybrid', notCopied: [] },
+  ])
+  t.match(
+    objects(second.stderr).filter(({ type }) => type === 'step'),
+    ['configuration', 'starting', 'reading', 'ending'].map(step => ({ vm: { name: 'web' }, step })),
+  )
+
+  const list = await granary(['ovirt', 'backups'], { env })
+  t.match(list.text, /ID +REFERENCE +RESOURCE +TYPE +BACKUP +CREATED \(UTC\) +CRYPTO +SIGNED +STATUS\n/)
+  t.match(
+    list.text,
+    /[0-9a-f]{8} +web +oVirt VM +full .+yes +ok\n[0-9a-f]{8} +[0-9a-f]{8} +web +oVirt VM +incremental /,
+  )
+  const shown = await granary(['show', 'latest', '--json'], { env })
+  t.notMatch(shown.text + list.text + first.text + second.text + second.stderr, /guest-secret/)
+
+  vm.status = 'suspended'
+  const failed = await granary(['ovirt', 'backup', 'web'], { env })
+  t.equal(failed.code, 15)
+  t.match(failed.stderr, /web is suspended: only machines that are up or down/)
+  const nobody = await granary(['ovirt', 'backup', 'nobody'], { env })
+  t.equal(nobody.code, 10)
+  t.strictSame(
+    Object.entries(simulator.state()).filter(([, ids]) => ids.length > 0),
+    [],
+  )
+})
+
+t.test('ovirt check --deep makes, writes, reads and removes a disk in each storage domain', async t => {
+  const { simulator, config } = await startEngine(t, { clock: createRealClock({ speed: SPEED }) })
+  const { text } = await granary(['ovirt', 'check', '--deep', '--json', '--config', config])
+  const disks = objects(text).filter(({ name }) => String(name).startsWith('disk in'))
+  t.match(disks, [
+    { name: 'disk in nfs-data', status: 'ok' },
+    { name: 'disk in iscsi-data', status: 'ok' },
+  ])
+  t.strictSame(simulator.state().floatingDisks, [])
+})
+
+t.test('an engine that was not tested is refused, unless it is allowed', async t => {
+  const { simulator, config, folder } = await startEngine(t)
+  Object.assign(simulator.profile, { engine: [4, 6, 0, 0] })
+  t.teardown(() => Object.assign(simulator.profile, { engine: [4, 5, 5, 0] }))
+  const { env } = await createRepository(t)
+  const refused = await granary(['ovirt', 'backup', '--all', '--config', config], { env })
+  t.equal(refused.code, 15)
+  t.match(refused.stderr, /version: 4\.6 .*tested are 4\.4 and 4\.5[^]*allow_work_with_incompatible_versions/)
+  await writeFile(config, `${await readFile(config, 'utf8')}allow_work_with_incompatible_versions yes\n`)
+  const allowed = await granary(['ovirt', 'backup', '--all', '--config', config], { env })
+  t.match(allowed.stderr, /no machine was chosen/, folder)
 })

@@ -10,7 +10,10 @@ const MARKS = { ok: 'ok', warning: 'WARNING', failed: 'FAILED', skipped: 'skippe
 export const ovirtCheck: Command = {
   name: 'ovirt check',
   summary: 'see whether configuration, engine, hosts and storage are as backups need them',
-  options: [...OVIRT_OPTIONS],
+  options: [
+    { flags: '--deep', description: 'also make, write, read and remove a disk of 1 MiB in each storage domain' },
+    ...OVIRT_OPTIONS,
+  ],
   examples: ['granary ovirt check --config /etc/granary/ovirt.toml', 'granary ovirt check --deep'],
   async run(invocation) {
     const { terminal, signal } = invocation
@@ -26,7 +29,6 @@ export const ovirtCheck: Command = {
       config,
       journal,
       isDeep,
-
       signal,
     })) {
       terminal.emit({

@@ -7,6 +7,8 @@ import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
 import type { Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
 import { createRepository, granary } from './in-process.ts'
 
+t.setTimeout(280_000)
+
 /** An engine, and a configuration that leads to it. */
 const startEngine = async (
   test: Test,
@@ -115,68 +117,79 @@ t.test('ovirt clean with nothing to clean', async t => {
 /** The command waits by the clock of this machine; an engine whose clock is faster keeps it waiting less. */
 const SPEED = 20
 
-t.test('ovirt backup and backups: a machine in full, then what changed; a failure has its own code', async t => {
-  const { simulator, config } = await startEngine(t, {
-    clock: createRealClock({ speed: SPEED }),
-    lines: ['imagetransfer_inactivity_timeout 500'],
-  })
-  const { clusterId, storageDomains } = simulator.site
-  const vm = await simulator.inventory.addVm({
-    name: 'web',
-    clusterId,
-    disks: [{ alias: 'root', sizeBytes: 4 * 1024 ** 2, storageDomainId: storageDomains[0]?.id ?? '' }],
-    config: { initialization: { root_password: 'guest-secret' } },
-  })
-  const [disk = ''] = vm.attachments.keys()
-  await simulator.image(disk).write(0, new Uint8Array(1024 ** 2).fill(7))
-  const { env: opens } = await createRepository(t)
-  const env = { ...opens, GRANARY_OVIRT_CONFIG: config }
+t.test(
+  'ovirt backup and backups: a machine in full, then what changed; a failure has its own code',
+  { timeout: 120_000 },
+  async t => {
+    const { simulator, config } = await startEngine(t, {
+      clock: createRealClock({ speed: SPEED }),
+      lines: ['imagetransfer_inactivity_timeout 500'],
+    })
+    const { clusterId, storageDomains } = simulator.site
+    const vm = await simulator.inventory.addVm({
+      name: 'web',
+      clusterId,
+      disks: [{ alias: 'root', sizeBytes: 4 * 1024 ** 2, storageDomainId: storageDomains[0]?.id ?? '' }],
+      config: { initialization: { root_password: 'guest-secret' } },
+    })
+    const [disk = ''] = vm.attachments.keys()
+    await simulator.image(disk).write(0, new Uint8Array(1024 ** 2).fill(7))
+    const { env: opens } = await createRepository(t)
+    const env = { ...opens, GRANARY_OVIRT_CONFIG: config }
 
-  const first = await granary(['ovirt', 'backup', 'web', '--label', 'tier=gold'], { env })
-  t.equal(first.code, 0, first.stderr)
-  t.match(first.text, /^snapshot [0-9a-f]{8} of web \(full, hybrid, frozen: unknown\): 1 disk, 4.00 MiB, 1.00 MiB read/)
-  await simulator.guest(vm.id, disk).write(500_000, new Uint8Array(1000).fill(9))
-  const second = await granary(['ovirt', 'backup', '--all', '--json'], { env })
-  t.equal(second.code, 0, second.stderr)
-  t.match(objects(second.text), [
-    { type: 'snapshot', kind: 'incremental', vm: { id: vm.id, name: 'web' }, method: 'hybrid', notCopied: [] },
-  ])
-  t.match(
-    objects(second.stderr).filter(({ type }) => type === 'step'),
-    ['configuration', 'starting', 'reading', 'ending'].map(step => ({ vm: { name: 'web' }, step })),
-  )
+    const first = await granary(['ovirt', 'backup', 'web', '--label', 'tier=gold'], { env })
+    t.equal(first.code, 0, first.stderr)
+    t.match(
+      first.text,
+      /^snapshot [0-9a-f]{8} of web \(full, hybrid, frozen: unknown\): 1 disk, 4.00 MiB, 1.00 MiB read/,
+    )
+    await simulator.guest(vm.id, disk).write(500_000, new Uint8Array(1000).fill(9))
+    const second = await granary(['ovirt', 'backup', '--all', '--json'], { env })
+    t.equal(second.code, 0, second.stderr)
+    t.match(objects(second.text), [
+      { type: 'snapshot', kind: 'incremental', vm: { id: vm.id, name: 'web' }, method: 'hybrid', notCopied: [] },
+    ])
+    t.match(
+      objects(second.stderr).filter(({ type }) => type === 'step'),
+      ['configuration', 'starting', 'reading', 'ending'].map(step => ({ vm: { name: 'web' }, step })),
+    )
 
-  const list = await granary(['ovirt', 'backups'], { env })
-  t.match(list.text, /ID +REFERENCE +RESOURCE +TYPE +BACKUP +CREATED \(UTC\) +CRYPTO +SIGNED +STATUS\n/)
-  t.match(
-    list.text,
-    /[0-9a-f]{8} +web +oVirt VM +full .+yes +ok\n[0-9a-f]{8} +[0-9a-f]{8} +web +oVirt VM +incremental /,
-  )
-  const shown = await granary(['show', 'latest', '--json'], { env })
-  t.notMatch(shown.text + list.text + first.text + second.text + second.stderr, /guest-secret/)
+    const list = await granary(['ovirt', 'backups'], { env })
+    t.match(list.text, /ID +REFERENCE +RESOURCE +TYPE +BACKUP +CREATED \(UTC\) +CRYPTO +SIGNED +STATUS\n/)
+    t.match(
+      list.text,
+      /[0-9a-f]{8} +web +oVirt VM +full .+yes +ok\n[0-9a-f]{8} +[0-9a-f]{8} +web +oVirt VM +incremental /,
+    )
+    const shown = await granary(['show', 'latest', '--json'], { env })
+    t.notMatch(shown.text + list.text + first.text + second.text + second.stderr, /guest-secret/)
 
-  vm.status = 'suspended'
-  const failed = await granary(['ovirt', 'backup', 'web'], { env })
-  t.equal(failed.code, 15)
-  t.match(failed.stderr, /web is suspended: only machines that are up or down/)
-  const nobody = await granary(['ovirt', 'backup', 'nobody'], { env })
-  t.equal(nobody.code, 10)
-  t.strictSame(
-    Object.entries(simulator.state()).filter(([, ids]) => ids.length > 0),
-    [],
-  )
-})
+    vm.status = 'suspended'
+    const failed = await granary(['ovirt', 'backup', 'web'], { env })
+    t.equal(failed.code, 15)
+    t.match(failed.stderr, /web is suspended: only machines that are up or down/)
+    const nobody = await granary(['ovirt', 'backup', 'nobody'], { env })
+    t.equal(nobody.code, 10)
+    t.strictSame(
+      Object.entries(simulator.state()).filter(([, ids]) => ids.length > 0),
+      [],
+    )
+  },
+)
 
-t.test('ovirt check --deep makes, writes, reads and removes a disk in each storage domain', async t => {
-  const { simulator, config } = await startEngine(t, { clock: createRealClock({ speed: SPEED }) })
-  const { text } = await granary(['ovirt', 'check', '--deep', '--json', '--config', config])
-  const disks = objects(text).filter(({ name }) => String(name).startsWith('disk in'))
-  t.match(disks, [
-    { name: 'disk in nfs-data', status: 'ok' },
-    { name: 'disk in iscsi-data', status: 'ok' },
-  ])
-  t.strictSame(simulator.state().floatingDisks, [])
-})
+t.test(
+  'ovirt check --deep makes, writes, reads and removes a disk in each storage domain',
+  { timeout: 120_000 },
+  async t => {
+    const { simulator, config } = await startEngine(t, { clock: createRealClock({ speed: SPEED }) })
+    const { text } = await granary(['ovirt', 'check', '--deep', '--json', '--config', config])
+    const disks = objects(text).filter(({ name }) => String(name).startsWith('disk in'))
+    t.match(disks, [
+      { name: 'disk in nfs-data', status: 'ok' },
+      { name: 'disk in iscsi-data', status: 'ok' },
+    ])
+    t.strictSame(simulator.state().floatingDisks, [])
+  },
+)
 
 t.test('an engine that was not tested is refused, unless it is allowed', async t => {
   const { simulator, config, folder } = await startEngine(t)

@@ -1,6 +1,6 @@
 /** Backs disks up into one snapshot, and opens the disks of snapshots. @module */
 import { hostname } from 'node:os'
-import { GranaryError } from '@granary/core'
+import { GranaryError, mapOrdered } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import type { ChunkerParameters } from '@granary/chunker'
 import { parseCompression } from '@granary/transform'
@@ -44,6 +44,8 @@ export interface BackupOptions extends AbortOptions {
   readonly compression?: string
   /** Worker threads; 0 works on the caller's thread. @default 1 */
   readonly workers?: number
+  /** Disks that are open at once, 1 and more: they share the workers. @default 1 */
+  readonly disksAtOnce?: number
   /** Configuration of a machine: with it, there may be no disk at all. */
   readonly machine?: unknown
   readonly warnings?: readonly string[]
@@ -103,15 +105,16 @@ export const backup = async (
       workers,
     )
     const blobs = createBlobReader(context.backend, context.keys, session.readable)
-    const records: DiskRecord[] = []
-    for (const input of disks) {
+    const { onProgress, disksAtOnce = 1 } = options
+    const storeOne = async (input: DiskInput, diskSignal: AbortSignal): Promise<DiskRecord | undefined> => {
       const base = parentOf(parent, input.base === undefined ? input.name : input.base, blobs)
-      const { onProgress } = options
       const store = async (opened: OpenedInput): Promise<DiskRecord> =>
-        await storeDisk({ pool, nodes }, opened, { chunker, parent: base, onProgress, signal })
-      const record = await withDisk(input, store, { signal })
-      if (record !== undefined) records.push(record)
+        await storeDisk({ pool, nodes }, opened, { chunker, parent: base, onProgress, signal: diskSignal })
+      return await withDisk(input, store, { signal: diskSignal })
     }
+    const records: DiskRecord[] = []
+    for await (const record of mapOrdered(disks, storeOne, { concurrency: disksAtOnce, signal }))
+      if (record !== undefined) records.push(record)
     await pool.finish()
     await nodes.finish()
     const last = await options.beforeCommit?.(records)

@@ -156,3 +156,27 @@ t.test('beforeCommit has the last word on machine and warnings, and may refuse',
   t.strictSame([bare.disks.length, bare.machine], [0, { cpus: 1 }])
   await t.rejects(backup(repository, [], { name: 'nothing' }), { code: 'GRANARY_INVALID_ARGUMENT' })
 })
+
+t.test('disks that are open at once give the snapshot they give one after the other', async t => {
+  const contents = [1, 2, 3, 4].map(seed => mixedDisk(3 * MiB + seed * 1000, 20 + seed))
+  const backUpAll = async (disksAtOnce: number) => {
+    const repository = await createRepository()
+    let [open, mostOpen] = [0, 0]
+    const disks = contents.map((bytes, i) => ({
+      name: `disk${i}`,
+      source: 'test',
+      disk: async (): Promise<DiskReader> => {
+        mostOpen = Math.max(mostOpen, ++open)
+        return { ...memoryDisk(bytes), [Symbol.asyncDispose]: async () => void open-- }
+      },
+    }))
+    const snapshot = await backup(repository, disks, { name: 'machine', workers: 2, disksAtOnce })
+    for (const [i, bytes] of contents.entries())
+      t.ok(isEqual(await readStored(repository, snapshot.id, `disk${i}`), bytes), `${disksAtOnce} at once, disk ${i}`)
+    return { mostOpen, disks: snapshot.disks.map(({ name, stats }) => [name, stats.dataBytes, stats.readBytes]) }
+  }
+  const one = await backUpAll(1)
+  const three = await backUpAll(3)
+  t.strictSame([one.mostOpen, three.mostOpen], [1, 3])
+  t.strictSame(three.disks, one.disks, 'in their order, with the same counts; chunks differ with the key')
+})

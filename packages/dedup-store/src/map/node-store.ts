@@ -10,13 +10,15 @@ import type { WriterSession } from '../sessions/writer-session.ts'
 const BUFFER_BYTES = 1024 * 1024
 
 export interface NodeStore {
-  /** Stores a node unless it is stored, and gives back its id. Calls are taken one after the other. */
-  store(plain: Bytes): Promise<Bytes>
+  /**
+   * Stores a node unless it is stored, and gives back its id. Calls are taken one after the other.
+   *
+   * @param onStored told the bytes that a new node takes in its pack
+   */
+  store(plain: Bytes, onStored?: (bytes: number) => void): Promise<Bytes>
   /** Ends the open pack. */
   finish(): Promise<void>
   abandon(reason: unknown): Promise<void>
-  /** Bytes that new nodes take in their packs. */
-  readonly storedBytes: number
 }
 
 /** @param numbers of the packs it makes */
@@ -30,21 +32,17 @@ export const createNodeStore = (
   const buffers = [new Uint8Array(BUFFER_BYTES), new Uint8Array(BUFFER_BYTES)] as const
   const output = new PackOutput({ seal: session.sealOf('mapPack'), numbers }, buffers, piece => sink.emit(0, piece))
   let last: Promise<unknown> = Promise.resolve()
-  let addedBytes = 0
-  const add = async (plain: Bytes): Promise<Bytes> => {
+  const add = async (plain: Bytes, onStored?: (bytes: number) => void): Promise<Bytes> => {
     const id = hasher.digest(plain)
     if ((await session.claim(id, 'mapPack', options)) === 'unknown') {
       const packed = compressor.compress(plain)
-      addedBytes += await output.add({ id, bytes: packed.bytes, plainLength: plain.length, compression: packed.id })
+      onStored?.(await output.add({ id, bytes: packed.bytes, plainLength: plain.length, compression: packed.id }))
     }
     return id
   }
   return {
-    get storedBytes() {
-      return addedBytes
-    },
-    async store(plain) {
-      const turn = last.then(async () => await add(plain))
+    async store(plain, onStored) {
+      const turn = last.then(async () => await add(plain, onStored))
       last = turn.catch(() => undefined)
       return await turn
     },

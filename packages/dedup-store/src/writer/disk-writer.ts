@@ -82,11 +82,13 @@ export const withDisk = async <Result>(
   return opened === undefined ? undefined : await work({ ...input, disk: opened })
 }
 
+type Nodes = Pick<NodeStore, 'store'>
+
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 
 /** Stores a disk and gives back its record. Nothing counts before the session commits. */
 export const storeDisk = async (
-  { pool, nodes }: { pool: WindowPool; nodes: NodeStore },
+  { pool, nodes: allNodes }: { pool: WindowPool; nodes: NodeStore },
   input: OpenedInput,
   { chunker, parent, onProgress, signal }: StoreDiskOptions,
 ): Promise<DiskRecord> => {
@@ -94,7 +96,10 @@ export const storeDisk = async (
   const base = parent !== undefined && isReader(disk) && isUsable(parent, disk, chunker) ? parent : undefined
   const stats = { readBytes: 0, dataBytes: 0, newBytes: 0, storedBytes: 0, chunks: 0, newChunks: 0 }
   const totalBytes = isReader(disk) ? disk.sizeBytes : undefined
-  const nodesBefore = nodes.storedBytes
+  // Other disks may be stored at the same time: each counts its own nodes.
+  const nodes: Nodes = {
+    store: async plain => await allNodes.store(plain, bytes => (stats.storedBytes += bytes)),
+  }
   const leaves: { window: number; leaf: NodeReference }[] = []
   let doneBytes = 0
   const meter = createBottleneckMeter()
@@ -119,7 +124,6 @@ export const storeDisk = async (
   const map = new MapWriter(sizeBytes)
   for (const { window, leaf } of leaves) map.setLeaf(window, leaf)
   const { height, root } = await map.finish(plain => nodes.store(plain))
-  stats.storedBytes += nodes.storedBytes - nodesBefore
   return { name: input.name, sizeBytes, map: { height, root: textOfNode(root) }, chunker, source: input.source, stats }
 }
 
@@ -128,12 +132,7 @@ const isUsable = ({ record }: DiskParent, disk: DiskReader, chunker: ChunkerPara
   record.sizeBytes === disk.sizeBytes && isSameChunker(record.chunker, chunker)
 
 const storeWindow = async (
-  {
-    pool,
-    nodes,
-    input,
-    base,
-  }: { pool: WindowPool; nodes: NodeStore; input: OpenedInput; base: DiskParent | undefined },
+  { pool, nodes, input, base }: { pool: WindowPool; nodes: Nodes; input: OpenedInput; base: DiskParent | undefined },
   { window, length, ranges, isClean, changes, bytes }: DiskWindow,
   signal: AbortSignal,
 ): Promise<{ leaf: NodeReference; stats?: WindowStats; times?: WindowTimes }> => {
@@ -159,7 +158,7 @@ const storeWindow = async (
   return { leaf, stats: result.stats, times: result.times }
 }
 
-const leafOfNothing = async (ranges: DiskWindow['ranges'], nodes: NodeStore): Promise<NodeReference> => {
+const leafOfNothing = async (ranges: DiskWindow['ranges'], nodes: Nodes): Promise<NodeReference> => {
   const builder = new LeafBuilder(ranges)
   builder.addZeros(ranges.reduce((sum, range) => sum + range.length, 0))
   const leaf = builder.finish()

@@ -161,6 +161,8 @@ const store = async (
       parent: choice.base?.snapshot.id ?? 'none',
       kind: choice.kind,
       ...(options.workers === undefined ? {} : { workers: options.workers }),
+      // More disks than workers would only keep tickets waiting.
+      disksAtOnce: Math.min(context.settings.limits.transfersPerVm, Math.max(1, options.workers ?? 1)),
       signal,
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       beforeCommit: async () => {

@@ -30,27 +30,3 @@ export const listEvents = async (
   { search, most, ...options }: CallOptions & { readonly search?: string; readonly most: number },
 ): Promise<readonly EngineEvent[]> =>
   itemsOf(await engine.get('/events', { ...options, query: { search, max: most } }), 'event').map(decodeEvent)
-
-/** `severity` and the rest of a message of ours in the engine's journal. */
-export const addEvent = async (
-  engine: Engine,
-  event: {
-    readonly origin: string
-    readonly severity: 'normal' | 'warning' | 'error'
-    /** Unique for its origin, for ever: 32 bits. */
-    readonly customId: number
-    readonly description: string
-    readonly vmId?: string
-  },
-  options: CallOptions = {},
-): Promise<void> => {
-  const { origin, severity, customId, description, vmId } = event
-  const body = {
-    origin,
-    severity,
-    custom_id: customId,
-    description,
-    ...(vmId === undefined ? {} : { vm: { id: vmId } }),
-  }
-  await engine.create('/events', body, options)
-}

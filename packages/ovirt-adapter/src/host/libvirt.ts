@@ -1,7 +1,7 @@
 /**
  * libvirt through `virsh`: the one client of it that every host has, with the credentials and transports of that host.
  *
- * @see docs/decisions/0040-virsh.md
+ * @see docs/decisions/0042-virsh.md
  * @module
  */
 import { GranaryError } from '@granary/core'

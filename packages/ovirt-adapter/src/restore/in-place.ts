@@ -17,6 +17,7 @@ import { diskFacts, readDiskState } from './disk-state.ts'
 import type { DiskState } from './disk-state.ts'
 import { fillDisk } from './fill-disk.ts'
 import type { InPlaceDisk, InPlacePlan } from './in-place-plan.ts'
+import { limitSource } from './limit-source.ts'
 import { ensureUpload, finalizeUpload, listOpenUploads, pauseUpload } from './upload-transfer.ts'
 
 export const IN_PLACE_KIND = 'restore-in-place'
@@ -73,10 +74,16 @@ export const resumeInPlace = async (
       'GRANARY_INVALID_ARGUMENT',
       `restore ${restoreIdOf(entry)} is of snapshot ${plan.snapshotId}`,
     )
+  const limited = limitSource(context, source)
   try {
     await openAll(context, plan, entry, { signal })
     const write = async (index: number, diskSignal: AbortSignal): Promise<void> =>
-      await writeDisk(context, source, { entry, index, disk: plan.disks[index] as InPlaceDisk }, { signal: diskSignal })
+      await writeDisk(
+        context,
+        limited,
+        { entry, index, disk: plan.disks[index] as InPlaceDisk },
+        { signal: diskSignal },
+      )
     const writes = mapOrdered(plan.disks.keys(), write, { concurrency: settings.limits.transfersPerVm, signal })
     for await (const _ of writes); // Each disk tells of itself.
   } catch (error) {

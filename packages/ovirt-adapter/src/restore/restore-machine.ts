@@ -14,6 +14,7 @@ import type { ReadableSource, RestoreContext } from './context.ts'
 import { ensureMachine } from './create-machine.ts'
 import { ensureNics } from './create-nics.ts'
 import { describeDisks, finishMachine } from './finish-machine.ts'
+import { limitSource } from './limit-source.ts'
 import type { RestorePlan } from './plan.ts'
 import { RESTORE_KIND, RestoreState } from './restore-state.ts'
 import { undoRestore } from './undo.ts'
@@ -90,7 +91,7 @@ const runRestore = async (
 ): Promise<RestoreReport> => {
   const state = new RestoreState(entry)
   try {
-    const report = await runSteps(context, state, source, options)
+    const report = await runSteps(context, state, limitSource(context, source), options)
     await state.end()
     return report
   } catch (error) {

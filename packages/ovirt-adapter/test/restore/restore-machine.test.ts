@@ -1,8 +1,9 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { restoreMachine } from '../../src/index.ts'
+import { restoreMachine, splitOvfSecrets } from '../../src/index.ts'
 import type { ReadableSource, RestoreChoices, RestoreReport } from '../../src/index.ts'
 import { MIB, NOTHING_LEFT, addMachine, compare, differencesOf, openSite, sourceOf } from './restore-site.ts'
+import { sampleOvf } from '../ovf/sample-ovf.ts'
 import type { RestoreSite } from './restore-site.ts'
 
 /** Restores, and holds every disk against what it should be. */
@@ -264,3 +265,54 @@ t.test('a damaged copy fails, and is no reason to try for long', async t => {
   await t.rejects(restoreMachine(site.context(journal), source, await site.plan(good)), { code: 'GRANARY_CORRUPT' })
   t.ok(site.simulator.clock.now() - before < 120_000)
 })
+
+t.test('the bandwidth is kept to', async t => {
+  await using site = await openSite()
+  const source = await sourceOf(site, await addMachine(site, { disks: [{ alias: 'a' }] }))
+  const timeOf = async (bandwidthBytesPerSecond?: number): Promise<number> => {
+    await using journal = await site.openJournal()
+    const context = site.context(journal)
+    const limits = {
+      ...context.settings.limits,
+      ...(bandwidthBytesPerSecond === undefined ? {} : { bandwidthBytesPerSecond }),
+    }
+    const startMs = site.simulator.clock.now()
+    const limited = { ...context, settings: { ...context.settings, limits } }
+    await compare(t, site, source, await restoreMachine(limited, source, await site.plan(source)))
+    return site.simulator.clock.now() - startMs
+  }
+  const quickMs = await timeOf()
+  t.ok((await timeOf(16_384)) - quickMs > 30_000, 'a mebibyte at 16 KiB/s')
+})
+
+t.test(
+  'NVRAM and TPM come by the OVF; where the target refuses it, the machine comes without them, and that is said',
+  async t => {
+    await using site = await openSite()
+    const plain = await sourceOf(site, await addMachine(site))
+    const { xml: ovf, secrets } = splitOvfSecrets(sampleOvf())
+    const vm = { ...plain.record.vm, tpm_enabled: 'true', bios: { type: 'q35_ovmf' } }
+    const source = { ...plain, record: { ...plain.record, vm, ovf, secrets: { ovf: secrets, initialization: {} } } }
+    const whole = await restoreAndCompare(t, site, source)
+    t.notMatch(whole.notRestored.join(), /NVRAM|TPM/)
+    const made = site.simulator.vm(whole.vmId ?? '')
+    t.match(made.config, { name: 'web_1', bios: { type: 'q35_ovmf' }, high_availability: { enabled: false } })
+    t.not(made.id, 'a0000000-0000-0000-0000-000000000001', 'an id of its own')
+    t.same(
+      [...made.nics.values()].map(nic => nic['name']),
+      ['nic1', 'nic2'],
+      'the NICs of the plan, not those of the OVF',
+    )
+    site.simulator.faults.http.add({
+      kind: 'refuse',
+      status: 400,
+      detail: 'the OVF is not for us',
+      method: 'POST',
+      path: '*/vms',
+      times: 1,
+    })
+    const without = await restoreAndCompare(t, site, source)
+    t.match(without.notRestored.join(), /NVRAM and TPM: the target does not take the OVF/)
+    t.match(without.warnings.join(), /BitLocker/)
+  },
+)

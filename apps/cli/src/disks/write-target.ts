@@ -1,5 +1,6 @@
 /** Writes a disk where a command was told to: a new file (complete or not there), an existing one, a device, or standard output. @module */
 import { stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { GranaryError, copyDisk, copyStream, fromSystemError, openRawWriter, streamWriter } from '@granary/core'
 import type {
   ComparableTarget,
@@ -34,8 +35,11 @@ export interface WriteOptions {
 const BUFFER_BYTES = 4 * 1024 * 1024
 const CONCURRENCY = 3
 
+/** Threads that decode chunks: with what the kernel does to write, one keeps two processors busy, and two keep more. */
+const DECODE_THREADS = availableParallelism() > 2 ? 2 : 1
+
 /** How a stored disk that is copied as a whole is opened: chunks are decoded on other threads, and none is needed twice. */
-export const COPY_TUNING = { threads: 2, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
+export const COPY_TUNING = { threads: DECODE_THREADS, readAheadBytes: 0, cacheBytes: 16 * 1024 * 1024 } as const
 
 const isReader = (disk: DiskReader | DiskStream): disk is DiskReader => 'extents' in disk
 

@@ -52,7 +52,8 @@ export interface CollectReport {
   readonly doubtfulForgets: readonly string[]
 }
 
-/** How often a session that is waited for is looked at. */
+/** A session that is waited for is looked at after so long, then after twice that, and so on; in the end so often in its life. */
+const FIRST_POLL_MS = 500
 const POLLS_PER_LIFE = 60
 
 /**
@@ -212,6 +213,7 @@ const settleSessions = async (
   if (!protocol.waits) return fenced
   for (const sid of new Set([...(await listSessions(context, { signal })), ...strays])) {
     let isTold = false
+    let pauseMs = FIRST_POLL_MS
     while ((await readDecision(context, sid, { signal })) === undefined) {
       if (!(await isSessionAlive(context, sid))) {
         if (!protocol.fences) break
@@ -220,7 +222,9 @@ const settleSessions = async (
       }
       if (!isTold) onWait?.(sid)
       isTold = true
-      await context.clock.sleep(context.timeToLiveMs / POLLS_PER_LIFE, signal)
+      const longestMs = context.timeToLiveMs / POLLS_PER_LIFE
+      await context.clock.sleep(Math.min(pauseMs, longestMs), signal)
+      pauseMs = Math.min(2 * pauseMs, longestMs)
     }
   }
   return fenced

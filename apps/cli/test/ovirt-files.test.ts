@@ -1,56 +1,20 @@
 /** Files of a snapshot into the CD drive of a machine, by command, against the simulated engine. */
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Test } from 'tap'
-import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
-import type { Simulator } from '@granary/ovirt-simulator'
+import { createRealClock } from '@granary/ovirt-simulator'
 import { parseJsonLines } from '@granary/testing'
 import { createRepository, granary } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
+import { startEngine } from './simulated-engine.ts'
 
 t.setTimeout(180_000)
-
-/** An engine, and a configuration that leads to it. */
-const startEngine = async (
-  test: Test,
-  { profile = 'ovirt-4.5', lines = [] }: { profile?: string; lines?: readonly string[] } = {},
-): Promise<{ simulator: Simulator; config: string; folder: string }> => {
-  const folder = await mkdtemp(join(tmpdir(), 'granary-ovirt-'))
-  const simulator = await createSimulator({
-    dir: join(folder, 'engine'),
-    profile,
-    clock: createRealClock({ speed: 20 }),
-  })
-  test.teardown(async () => {
-    await simulator[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true, force: true })
-  })
-  await writeFile(join(folder, 'ca.pem'), simulator.ca)
-  await writeFile(join(folder, 'password'), `${simulator.credentials.password}\n`, { mode: 0o600 })
-  const config = join(folder, 'rb_module_ovirt.conf')
-  const text = [
-    `engine ${simulator.url}`,
-    `username ${simulator.credentials.username}`,
-    `password file:${join(folder, 'password')}`,
-    `ca_info ${join(folder, 'ca.pem')}`,
-    'timeout 5',
-    'engine_outage_timeout 0',
-    'backup_using_ovirt_api yes',
-    `journal_folder ${join(folder, 'journal')}`,
-    ...lines,
-  ].join('\n')
-  await writeFile(config, `${text}\n`, { mode: 0o600 })
-  return { simulator, config, folder }
-}
 
 t.test(
   'files go into the drive of a running machine, are read from its disk, and are ejected',
   { skip: whyNo('mkfs.ext4', 'xorriso') },
   async t => {
-    const { simulator, config } = await startEngine(t)
+    const { simulator, config } = await startEngine(t, { clock: createRealClock({ speed: 20 }) })
     const vm = await simulator.inventory.addVm({ name: 'web', clusterId: simulator.site.clusterId })
     const domain = simulator.site.storageDomains[0]?.name ?? ''
     const { folder, env } = await createRepository(t)

@@ -1,42 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Test } from 'tap'
-import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
-import type { Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
+import { createRealClock } from '@granary/ovirt-simulator'
 import { createRepository, granary } from './in-process.ts'
+import { startEngine } from './simulated-engine.ts'
 
 t.setTimeout(280_000)
-
-/** An engine, and a configuration that leads to it. */
-const startEngine = async (
-  test: Test,
-  { lines = [], ...options }: Partial<SimulatorOptions> & { lines?: readonly string[] } = {},
-): Promise<{ simulator: Simulator; config: string; folder: string }> => {
-  const folder = await mkdtemp(join(tmpdir(), 'granary-ovirt-'))
-  const simulator = await createSimulator({ dir: join(folder, 'engine'), ...options })
-  test.teardown(async () => {
-    await simulator[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true, force: true })
-  })
-  await writeFile(join(folder, 'ca.pem'), simulator.ca)
-  await writeFile(join(folder, 'password'), `${simulator.credentials.password}\n`, { mode: 0o600 })
-  const config = join(folder, 'rb_module_ovirt.conf')
-  const text = [
-    `engine ${simulator.url}`,
-    `username ${simulator.credentials.username}`,
-    `password file:${join(folder, 'password')}`,
-    `ca_info ${join(folder, 'ca.pem')}`,
-    'timeout 5',
-    'engine_outage_timeout 0',
-    'backup_using_ovirt_api yes',
-    `journal_folder ${join(folder, 'journal')}`,
-    ...lines,
-  ].join('\n')
-  await writeFile(config, `${text}\n`, { mode: 0o600 })
-  return { simulator, config, folder }
-}
 
 const objects = (text: string): Record<string, unknown>[] =>
   text

@@ -20,6 +20,7 @@ import type { SeenRequest } from './http/server.ts'
 import { SignIn } from './http/sign-in.ts'
 import { Inventory, addDefaultSite } from './inventory.ts'
 import type { DefaultSite } from './inventory.ts'
+import { knowledgeOf } from './model/newer.ts'
 import type { Moments } from './model/moments.ts'
 import type { Disk, Vm } from './model/state.ts'
 import { createWorld } from './model/world.ts'
@@ -126,7 +127,7 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
   const routes = allRoutes(world, transfers)
   const server = await startServer({
     clock,
-    site: { routes, signIn, certificates },
+    site: { routes, signIn, certificates, knows: knowledgeOf(profile) },
     faults: http,
     moments: world.moments,
     identity,

@@ -241,7 +241,13 @@ test('§1.5 permissions: who may not, hears 403', async t => {
   const { inventory, site } = client.simulator
   const vm = await inventory.addVm({ name: 'a', clusterId: site.clusterId, status: 'down' })
   inventory.addAccount('viewer@internal', 'x', [`RUN_VM@${vm.id}`])
+  await inventory.addVm({ name: 'hidden', clusterId: site.clusterId })
+  t.equal((await client.get('vms?filter=true')).text, '{ }', 'an administrator who asks for the view of a user')
   await client.signIn('viewer@internal', 'x')
+  t.same(
+    (await client.get('vms')).json.vm.map((one: any) => one.name),
+    ['a'],
+  )
   const refused = await client.send('DELETE', `vms/${vm.id}`)
   t.equal(refused.status, 403)
   t.equal(refused.json.detail, '[User is not authorized to perform this action.]')

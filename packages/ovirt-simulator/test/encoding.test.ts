@@ -179,3 +179,31 @@ test('§0.2 async=true, and Expect: 202-accepted: an action is answered before i
     t.match(json, { status: 'in_progress', async: 'true' })
   }
 })
+
+test('§0.1 what only newer engines know breaks older ones, in JSON and XML', async t => {
+  const body = { name: 'x', cluster: { name: 'Default' }, template: { name: 'Blank' } }
+  for (const [profile, attribute, status] of [
+    ['ovirt-4.5', { cpu_pinning_policy: 'manual' }, 201],
+    ['ovirt-4.4', { cpu_pinning_policy: 'manual' }, 400],
+    ['ovirt-4.4', { virtio_scsi_multi_queues: 2 }, 201],
+    ['ovirt-4.4.6', { virtio_scsi_multi_queues: 2 }, 400],
+  ] as const) {
+    const client = await setUp(t, { profile })
+    const refused = await client.post('vms', { ...body, ...attribute })
+    t.equal(refused.status, status, `${profile} ${JSON.stringify(attribute)}`)
+    if (status === 400) t.match(refused.json.message, /Unrecognized field/)
+    const [[name, value]] = Object.entries(attribute) as [[string, unknown]]
+    const xml = `<vm><name>y</name><cluster><name>Default</name></cluster><template><name>Blank</name></template><${name}>${value}</${name}></vm>`
+    t.equal((await client.post('vms', xml, { 'content-type': 'application/xml' })).status, status)
+  }
+})
+
+test('§0.2 the status of a creation is where its link says', async t => {
+  const client = await setUp(t)
+  const domains = { storage_domain: [{ id: client.simulator.site.storageDomains[0]?.id }] }
+  const { json } = await client.post('disks', { provisioned_size: MIB, format: 'cow', storage_domains: domains })
+  const { href } = json.link.find((link: any) => link.rel === 'creation_status')
+  t.same((await client.get(href)).json, { status: 'in_progress' })
+  await client.until(href, reply => reply.json.status === 'complete')
+  t.equal((await client.get(`disks/${json.id}`)).json.status, 'ok')
+})

@@ -271,3 +271,17 @@ test('tags of VMs', async t => {
   t.equal((await client.send('DELETE', `vms/${vm.id}/tags/${tag.json.id}`)).status, 404)
   t.equal((await client.post(`vms/${vm.id}/tags`, { name: 'nothing' })).status, 404)
 })
+
+test('§2.3 §4.4 reverting to a snapshot brings its content back', async t => {
+  const client = await setUp(t)
+  const { vm, diskIds } = await addMachine(client, { status: 'down' })
+  const [diskId = ''] = diskIds
+  const path = `vms/${vm.id}/snapshots`
+  const { json } = await client.post(path, { description: 'good' })
+  await client.until(`${path}/${json.id}`, reply => reply.json.snapshot_status === 'ok')
+  await client.simulator.image(diskId).write(0, new Uint8Array(MIB).fill(99))
+  t.equal((await client.post(`${path}/${json.id}/restore`, {})).status, 200)
+  const bytes = new Uint8Array(MIB)
+  await client.simulator.image(diskId).read(0, bytes)
+  t.ok(bytes.every(byte => byte === 1))
+})

@@ -50,51 +50,54 @@ const encodeValue = (type: string, value: Value): Json => {
   return value as string | number
 }
 
+/** Whether the engine knows an attribute: older ones know fewer. */
+export type Knows = (name: string) => boolean
+
 /**
  * Reads a body of the given type.
  *
  * @throws UsageError when it is no JSON, has an attribute the type does not have, or a lone object where a list belongs
  * @throws ApiError 400 on a value that is none of its enumeration
  */
-export const decodeJson = (type: TypeName, text: string): Attributes => {
+export const decodeJson = (type: TypeName, text: string, knows: Knows): Attributes => {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
     throw new UsageError('the body is no JSON')
   }
-  return decodeEntity(type, json)
+  return decodeEntity(type, json, knows)
 }
 
-const decodeEntity = (type: TypeName, json: unknown): Attributes => {
+const decodeEntity = (type: TypeName, json: unknown, knows: Knows): Attributes => {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UsageError(`${type}: no object`)
   const known = attributesOf(type)
   const entity: Record<string, Value> = {}
   for (const [name, value] of Object.entries(json)) {
     const attribute = known.get(name)
     const isId = name === 'id' || name === 'href' || name === 'link' || name === 'actions'
-    if (attribute === undefined && !isId) throw new UsageError(`Unrecognized field "${name}" (class ${type})`)
-    if (value !== null && attribute !== undefined) entity[name] = decodeAttribute(attribute, value)
+    if ((attribute === undefined || !knows(name)) && !isId)
+      throw new UsageError(`Unrecognized field "${name}" (class ${type})`)
+    if (value !== null && attribute !== undefined) entity[name] = decodeAttribute(attribute, value, knows)
     else if (name === 'id') entity['id'] = String(value)
   }
   return entity
 }
 
-const decodeAttribute = (attribute: Attribute, json: unknown): Value => {
+const decodeAttribute = (attribute: Attribute, json: unknown, knows: Knows): Value => {
   const { name, type, isList } = attribute
-  if (!isList) return decodeValue(name, type, json)
+  if (!isList) return decodeValue(name, type, json, knows)
   const wrapper = json as Record<string, unknown>
   const element = elementName(attribute)
   if (typeof json !== 'object' || Object.keys(wrapper).some(key => key !== element))
     throw new UsageError(`Unrecognized field in "${name}": expected "${element}"`)
   const items = wrapper[element] ?? []
   if (!Array.isArray(items)) throw new UsageError(`"${name}.${element}" is no array`)
-  return items.map(item => decodeValue(name, type, item))
+  return items.map(item => decodeValue(name, type, item, knows))
 }
 
-/** Reads one value as the engine does; XML hands its texts over, too. */
-export const decodeValue = (name: string, type: string, json: unknown): Value => {
-  if (isTypeName(type)) return decodeEntity(type, json)
+const decodeValue = (name: string, type: string, json: unknown, knows: Knows): Value => {
+  if (isTypeName(type)) return decodeEntity(type, json, knows)
   if (typeof json === 'object') throw new UsageError(`"${name}" is no ${type}`)
   return decodeScalar(name, type, json as string | number | boolean)
 }
@@ -111,6 +114,7 @@ const READERS: Readonly<Record<string, (text: string) => Value | undefined>> = {
   str: text => text,
 }
 
+/** Reads one value as the engine does; XML hands its texts over, too. */
 export const decodeScalar = (name: string, type: string, json: string | number | boolean): Value => {
   const text = String(json)
   const read = READERS[type]

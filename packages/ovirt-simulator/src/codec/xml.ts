@@ -4,6 +4,7 @@ import { UsageError } from '../http/api-error.ts'
 import { API_PATH, TOP_LEVEL, attributesOf, elementName, isTypeName, snakeCase } from '../model/schema.ts'
 import type { Attributes, TypeName, Value } from '../model/schema.ts'
 import { decodeScalar } from './json.ts'
+import type { Knows } from './json.ts'
 
 type XmlNode = Record<string, unknown>
 
@@ -57,15 +58,15 @@ const encodeValue = (type: string, value: Value): unknown => {
  *
  * @throws UsageError when it is no XML, or has elements the type does not have
  */
-export const decodeXml = (type: TypeName, text: string): Attributes => {
+export const decodeXml = (type: TypeName, text: string, knows: Knows): Attributes => {
   if (XMLValidator.validate(text) !== true) throw new UsageError('the body is no XML')
   const document = parser.parse(text) as XmlNode
   const [name] = Object.keys(document).filter(key => !key.startsWith('?'))
   if (name !== snakeCase(type)) throw new UsageError(`<${name}>: expected <${snakeCase(type)}>`)
-  return decodeNode(type, document[name])
+  return decodeNode(type, document[name], knows)
 }
 
-const decodeNode = (type: TypeName, source: unknown): Attributes => {
+const decodeNode = (type: TypeName, source: unknown, knows: Knows): Attributes => {
   const entity: Record<string, Value> = {}
   if (typeof source !== 'object' || source === null) return entity
   const known = attributesOf(type)
@@ -73,17 +74,17 @@ const decodeNode = (type: TypeName, source: unknown): Attributes => {
     const name = key.replace('@', '')
     const attribute = known.get(name)
     if (name === 'link' || name === 'actions' || name === 'href' || name === '#text') continue
-    if (attribute === undefined) {
+    if (attribute === undefined || !knows(name)) {
       if (name !== 'id') throw new UsageError(`unexpected element <${name}> in ${type}`)
       entity['id'] = String(value)
     } else if (attribute.isList) {
       const items = (value as XmlNode | '')[elementName(attribute) as never] as unknown
       const list = items === undefined ? [] : Array.isArray(items) ? items : [items]
-      entity[name] = list.map(item => decodeOne(name, attribute.type, item))
-    } else entity[name] = decodeOne(name, attribute.type, value)
+      entity[name] = list.map(item => decodeOne(name, attribute.type, item, knows))
+    } else entity[name] = decodeOne(name, attribute.type, value, knows)
   }
   return entity
 }
 
-const decodeOne = (name: string, type: string, value: unknown): Value =>
-  isTypeName(type) ? decodeNode(type, value) : decodeScalar(name, type, value as string)
+const decodeOne = (name: string, type: string, value: unknown, knows: Knows): Value =>
+  isTypeName(type) ? decodeNode(type, value, knows) : decodeScalar(name, type, value as string)

@@ -1,4 +1,6 @@
 /** What an account may do (CONTRACT §1.5, §5.6). @module */
+import { flag } from '../http/call.ts'
+import type { Call } from '../http/call.ts'
 import { operationFailed } from '../http/api-error.ts'
 import type { World } from '../model/world.ts'
 
@@ -11,6 +13,17 @@ export type Permit =
   | 'EDIT_VM_PROPERTIES'
   | 'INJECT_EXTERNAL_EVENTS'
   | 'RUN_VM'
+
+/**
+ * Whether an object is shown in lists: all of them to administrators, to others what they have some permit on. With
+ * `filter=true` administrators ask to be treated alike.
+ */
+export const isShown = (world: World, { user, parameters }: Pick<Call, 'user' | 'parameters'>, id: string): boolean => {
+  const account = world.accounts.get(user)
+  if (account === undefined) return false
+  if (account.isSuperUser && !flag({ parameters }, 'filter')) return true
+  return [...account.permits].some(permit => !permit.includes('@') || permit.endsWith(`@${id}`))
+}
 
 /**
  * @param objects ids on any of which the permit may be given; none: only on the whole system

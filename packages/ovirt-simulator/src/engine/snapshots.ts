@@ -1,6 +1,6 @@
 /** Snapshots: new layers under running guests, and merging them away again (CONTRACT §2.3). @module */
 import { randomUUID } from 'node:crypto'
-import { isGranaryError } from '@granary/core'
+import { copyDisk, isGranaryError } from '@granary/core'
 import type { Disk, Snapshot, Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
 import { disksOf } from './locks.ts'
@@ -155,6 +155,14 @@ export const snapshotDisks = (world: World, vm: Vm, snapshot: Snapshot): readonl
         const disk = world.disks.get(id)
         return disk === undefined ? [] : [{ disk, volumeId }]
       })
+
+/** Puts the content of a snapshot back on the disks of its VM. */
+export const revertToSnapshot = async (world: World, snapshot: Snapshot): Promise<void> => {
+  for (const [diskId, volumeId] of snapshot.volumes) {
+    const image = world.disks.get(diskId)?.volume
+    if (image !== undefined) await copyDisk(image.openSnapshot(volumeId), image.open(), { differencesOnly: true })
+  }
+}
 
 /** Restoring an older state makes all checkpoints invalid, and removes them at the next tick (CONTRACT §4.4). */
 export const invalidateCheckpoints = (world: World, vm: Vm): void => {

@@ -1,6 +1,7 @@
 /** From a request to its reply: who asks, for what, with which body. @module */
 import type { IncomingMessage } from 'node:http'
 import { decodeJson } from '../codec/json.ts'
+import type { Knows } from '../codec/json.ts'
 import { decodeXml } from '../codec/xml.ts'
 import { API_PATH } from '../model/schema.ts'
 import type { Attributes, TypeName } from '../model/schema.ts'
@@ -19,6 +20,7 @@ import { pkiReply } from './sign-in.ts'
 export interface Site {
   readonly routes: readonly Route[]
   readonly signIn: SignIn
+  readonly knows: Knows
   /** Certificates that are offered, PEM. */
   readonly certificates: { readonly ca: string; readonly engine: string }
 }
@@ -61,7 +63,7 @@ const answerCall = async (site: Site, request: IncomingMessage, asked: Request):
       ...asked,
       method: route.method,
       ids,
-      body: route.body === undefined ? {} : decodeBody(request, route.body, asked.body),
+      body: route.body === undefined ? {} : decodeBody(request, route.body, asked.body, site.knows),
       prefersBlocking: (request.headers['expect'] ?? '').includes('201-created'),
       fetch: async href => await fetchInside(site, asked, href),
     }
@@ -72,10 +74,10 @@ const answerCall = async (site: Site, request: IncomingMessage, asked: Request):
   }
 }
 
-const decodeBody = (request: IncomingMessage, type: TypeName, body: string): Attributes => {
+const decodeBody = (request: IncomingMessage, type: TypeName, body: string, knows: Knows): Attributes => {
   const contentType = request.headers['content-type'] ?? ''
   if (body.trim() === '') throw new UsageError('the body is missing')
-  return contentType.includes('json') ? decodeJson(type, body) : decodeXml(type, body)
+  return contentType.includes('json') ? decodeJson(type, body, knows) : decodeXml(type, body, knows)
 }
 
 /** `async=true` or `Expect: 202-accepted`: an action is answered before it is done (CONTRACT §0.2). */

@@ -7,6 +7,7 @@
  */
 
 export const TYPES = {
+  Creation: 'Identified | status:str fault:Fault',
   Action:
     '| status:str job:Job> fault:Fault async:bool vm:Vm pause:bool force:bool reason:str filter:bool use_cloud_init:bool use_sysprep:bool use_initialization:bool volatile:bool authorized_key:str disk:Disk storage_domain:StorageDomain disk_profile:DiskProfile> quota:Quota> host:Host cluster:Cluster restore_memory:bool disks:Disk[] name:str description:str correlation_id:str grace_period:GracePeriod',
   AffinityGroup:

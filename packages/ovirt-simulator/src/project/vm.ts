@@ -26,7 +26,7 @@ const SUB_COLLECTIONS = [
   'watchdogs',
 ] as const
 const ACTIONS = ['freezefilesystems', 'migrate', 'reboot', 'shutdown', 'start', 'stop', 'suspend', 'thawfilesystems']
-const SHOWN_WITH_ALL_CONTENT = ['console', 'rng_device', 'soundcard_enabled', 'virtio_scsi']
+const SHOWN_WITH_ALL_CONTENT = ['console', 'rng_device', 'soundcard_enabled', 'tpm_enabled', 'virtio_scsi']
 
 export const vmHref = (vm: Vm): string => `${API_PATH}/vms/${vm.id}`
 

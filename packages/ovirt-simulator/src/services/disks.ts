@@ -1,11 +1,11 @@
 /** `/disks` and their layers (CONTRACT §2.2). @module */
 import { createDisk, removeDisk } from '../engine/create-disk.ts'
 import { doneJob } from '../engine/events.ts'
-import { requireDisksUsable, vmsOf } from '../engine/locks.ts'
-import { requirePermit } from '../engine/permits.ts'
+import { requireDisksUsable, requireNoBackup, vmsOf } from '../engine/locks.ts'
+import { isShown, requirePermit } from '../engine/permits.ts'
 import { created, done, entityOf, listOf } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
-import { operationFailed } from '../http/api-error.ts'
+import { notFound, operationFailed } from '../http/api-error.ts'
 import type { Call } from '../http/call.ts'
 import type { Route } from '../http/routes.ts'
 import type { Attributes } from '../model/schema.ts'
@@ -24,7 +24,9 @@ export const diskRoutes = (world: World): Route[] => [
     method: 'GET',
     path: 'disks',
     run(call) {
-      const entities = [...world.disks.values()].map(disk => showDisk(world, disk))
+      const entities = [...world.disks.values()]
+        .filter(disk => isShown(world, call, disk.id) || vmsOf(world, disk.id).some(vm => isShown(world, call, vm.id)))
+        .map(disk => showDisk(world, disk))
       return listed(world, call, { name: 'disks', type: 'Disk', entities })
     },
   },
@@ -49,10 +51,20 @@ export const diskRoutes = (world: World): Route[] => [
       const disk = found(world.disks, ids['disk'])
       requirePermit(world, user, 'EDIT_DISK_PROPERTIES', disk.id)
       if (disk.locks.size > 0) requireDisksUsable([disk], 'remove Virtual Disk')
+      for (const vm of vmsOf(world, disk.id)) requireNoBackup(vm, 'remove Virtual Disk', { hybridAllowed: false })
       if (vmsOf(world, disk.id).some(vm => isRunning(vm) && vm.attachments.get(disk.id)?.isActive === true))
         throw operationFailed(409, 'Cannot remove Virtual Disk. At least one of the VMs is not down.')
       await removeDisk(world, disk)
       return done(doneJob(world, 'Removing Disk'))
+    },
+  },
+  {
+    method: 'GET',
+    path: 'disks/:disk/creation_status/:job',
+    run({ ids }) {
+      const disk = found(world.disks, ids['disk'])
+      if (disk.creationJobId !== ids['job']) throw notFound()
+      return entityOf('Creation', { status: disk.locks.has('create') ? 'in_progress' : 'complete' })
     },
   },
   {

@@ -2,7 +2,14 @@
 import { doneJob } from '../engine/events.ts'
 import { requireDisksUsable, requireNoBackup, requireVmUnlocked } from '../engine/locks.ts'
 import { requirePermit } from '../engine/permits.ts'
-import { invalidateCheckpoints, removeSnapshot, snapable, snapshotDisks, takeSnapshot } from '../engine/snapshots.ts'
+import {
+  invalidateCheckpoints,
+  removeSnapshot,
+  revertToSnapshot,
+  snapable,
+  snapshotDisks,
+  takeSnapshot,
+} from '../engine/snapshots.ts'
 import { created, done, entityOf, listOf } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
 import { incomplete, operationFailed } from '../http/api-error.ts'
@@ -88,12 +95,13 @@ const changes = (world: World): Route[] => [
     path: 'vms/:vm/snapshots/:snapshot/restore',
     body: 'Action',
     failsAsAction: true,
-    run({ ids, user }) {
+    async run({ ids, user }) {
       const vm = found(world.vms, ids['vm'])
-      found(vm.snapshots, ids['snapshot'])
+      const snapshot = found(vm.snapshots, ids['snapshot'])
       requirePermit(world, user, 'EDIT_VM_PROPERTIES', vm.id)
       if (vm.status !== 'down') throw operationFailed(409, 'Cannot revert to Snapshot. VM is not down.')
       requireUsable(world, vm, 'revert to Snapshot')
+      await revertToSnapshot(world, snapshot)
       invalidateCheckpoints(world, vm)
       return done(doneJob(world, 'Reverting to Snapshot'))
     },

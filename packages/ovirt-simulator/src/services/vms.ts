@@ -4,7 +4,7 @@ import { importOvf } from '../engine/import-ovf.ts'
 import { leaveCheckpoints, removeDisk } from '../engine/create-disk.ts'
 import { doneJob } from '../engine/events.ts'
 import { disksOf, requireDisksUsable, requireNoBackup, requireVmUnlocked } from '../engine/locks.ts'
-import { requirePermit } from '../engine/permits.ts'
+import { isShown, requirePermit } from '../engine/permits.ts'
 import { migrateVm, rebootVm, startVm, stopVm } from '../engine/vm-power.ts'
 import { created, done, entityOf, running } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
@@ -25,7 +25,9 @@ export const vmRoutes = (world: World): Route[] => [
     method: 'GET',
     path: 'vms',
     run(call) {
-      const entities = [...world.vms.values()].map(vm => show(world, vm, call))
+      const entities = [...world.vms.values()]
+        .filter(vm => isShown(world, call, vm.id))
+        .map(vm => show(world, vm, call))
       return listed(world, call, { name: 'vms', type: 'Vm', entities })
     },
   },

@@ -192,7 +192,7 @@ test('§0.1 what only newer engines know breaks older ones, in JSON and XML', as
     const refused = await client.post('vms', { ...body, ...attribute })
     t.equal(refused.status, status, `${profile} ${JSON.stringify(attribute)}`)
     if (status === 400) t.match(refused.json.message, /Unrecognized field/)
-    const [[name, value]] = Object.entries(attribute) as [[string, unknown]]
+    const [[name, value]] = Object.entries(attribute) as [[string, string | number]]
     const xml = `<vm><name>y</name><cluster><name>Default</name></cluster><template><name>Blank</name></template><${name}>${value}</${name}></vm>`
     t.equal((await client.post('vms', xml, { 'content-type': 'application/xml' })).status, status)
   }

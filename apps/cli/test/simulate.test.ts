@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { request } from 'node:https'
@@ -5,7 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { startGranary } from '@granary/testing'
+import { promisify } from 'node:util'
+import { projectPath, startGranary } from '@granary/testing'
 import t from 'tap'
 import type { Test } from 'tap'
 import { granary, scratchFolder } from './in-process.ts'
@@ -104,4 +106,20 @@ t.test('what makes no sense is refused before anything starts', async t => {
   }
   t.equal((await granary(['simulate', 'ovirt', '--faults', join(dir, 'nothing')])).code, 10)
   t.same(existsSync(join(dir, 'engine')) ? readdirSync(join(dir, 'engine')) : [], [], 'nothing is left behind')
+})
+
+t.test('the example of the SDK', async t => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    projectPath('examples', 'simulated-engine.mjs'),
+    scratchFolder(t),
+  ])
+  t.equal(
+    stdout,
+    `POST: ECONNRESET
+the guest writes while the backup is open
+ready after 22 s, checkpoint made
+open: 1 backup, 1 locked disk
+an hour later: {}
+`,
+  )
 })

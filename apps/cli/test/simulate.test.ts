@@ -21,8 +21,14 @@ interface Where {
   readonly passwordFile: string
 }
 
+interface Started {
+  readonly where: Where
+  /** Tells it to end. @returns the exit code */
+  readonly end: () => Promise<number>
+}
+
 /** Starts `granary simulate ovirt`, and gives back what it printed once it runs. */
-const start = async (t: Test, words: readonly string[]): Promise<{ where: Where; end: () => Promise<number> }> => {
+const start = async (t: Test, words: readonly string[]): Promise<Started> => {
   const running = startGranary(['simulate', 'ovirt', ...words], { output: 'unread' })
   t.teardown(() => running.child.kill('SIGKILL'))
   const lines = createInterface({ input: running.child.stdout as Readable })

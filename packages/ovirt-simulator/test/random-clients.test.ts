@@ -127,6 +127,8 @@ for (let seed = 1; seed <= RUNS; seed++)
       if (n % 10 === 9) await client.signIn()
     }
     await endAll(play)
+    await client.signIn()
+    await STEPS_OF['deleteCheckpoint']?.(play)
     await client.simulator.clock.sleep(HOUR_MS)
     t.match(client.simulator.state(), {
       lockedDisks: [],

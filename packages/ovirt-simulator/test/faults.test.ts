@@ -143,6 +143,17 @@ test('others change things midway: disks resized, removed, detached, checkpoints
   t.notOk('available' in domain, '§2.5 numbers of an inactive domain are absent')
 })
 
+test('a step that fails is no silence: the client sees what happened', async t => {
+  const client = await setUp(t)
+  client.simulator.moments.once('engine-request', () => {
+    throw new Error('the scenario is wrong')
+  })
+  const { status, text } = await client.get('vms')
+  t.equal(status, 500)
+  t.match(text, /the simulator failed: Error: the scenario is wrong/)
+  t.equal((await client.get('vms')).status, 200)
+})
+
 test('a name is taken between the check and the POST', async t => {
   const client = await setUp(t)
   const { simulator } = client

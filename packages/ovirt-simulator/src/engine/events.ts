@@ -32,6 +32,9 @@ export const EVENT = {
 
 export type Severity = 'normal' | 'warning' | 'error' | 'alert'
 
+/** The oldest are forgotten, as the audit log is cleaned up. */
+const MAX_EVENTS = 100_000
+
 /** Writes an event. `about` may link to a VM, a host, a storage domain, and carry a correlation id. */
 export const addEvent = (
   world: World,
@@ -55,6 +58,7 @@ export const addEvent = (
     ...about,
   }
   world.events.push(event)
+  if (world.events.length > MAX_EVENTS) world.events.shift()
   return event
 }
 

@@ -39,13 +39,21 @@ export interface EngineServer extends AsyncDisposable {
 /** A configuration with OVF is the largest body there is. */
 const MAX_BODY_BYTES = 8 * 1024 * 1024
 
+/** Only the last ones are remembered. */
+const MAX_SEEN_REQUESTS = 100_000
+
 export const startServer = async (options: ServerOptions): Promise<EngineServer> => {
   const { clock, identity } = options
   const requests: SeenRequest[] = []
   const server = createServer({ cert: identity.cert, key: identity.key, keepAlive: true })
+  server.keepAliveTimeout = 0 // Real seconds mean nothing here: connections stay until somebody closes them.
   server.on('request', (request, response) => {
     requests.push({ method: request.method ?? '', url: request.url ?? '', atMs: clock.now() })
-    answer(options, request, response).catch((error: unknown) => response.destroy(error as Error))
+    if (requests.length > MAX_SEEN_REQUESTS) requests.shift()
+    // What a service did not foresee is a fault of the simulator: its client shall see it.
+    answer(options, request, response).catch((error: unknown) =>
+      send(request, response, htmlReply(500, `the simulator failed: ${String(error)}`)),
+    )
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     response.writeContinue()

@@ -260,3 +260,48 @@ test('§4.2 a guest that shuts itself down leaves whole bitmaps: the next increm
   const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
   t.equal(next.phase, 'ready')
 })
+
+test('§1.4 §4.3 the level of a VM itself overrides that of its cluster', async t => {
+  const client = await setUp(t, { clusterLevel: '4.7' })
+  const machine = await addMachine(client)
+  machine.vm.config = { ...machine.vm.config, custom_compatibility_version: { major: 4, minor: 6 } }
+  const live = await readyBackup(client, machine)
+  t.notOk('snapshot' in live)
+  t.ok('to_checkpoint_id' in live)
+  await endBackup(client, machine, live.id)
+  machine.vm.config = { ...machine.vm.config, custom_compatibility_version: { major: 4, minor: 4 } }
+  t.notOk('to_checkpoint_id' in (await readyBackup(client, machine)))
+})
+
+test('§4.3 a hybrid backup of a running VM is read through its host', async t => {
+  const client = await setUp(t)
+  const machine = await addMachine(client)
+  const [, second] = client.simulator.site.hostIds
+  machine.vm.hostId = second
+  const backup = await readyBackup(client, machine)
+  const body = { disk: { id: machine.diskIds[0] }, backup: { id: backup.id }, direction: 'download', format: 'raw' }
+  t.equal((await startTransfer(client, body)).host.id, second)
+})
+
+test('§4.4 a foreign snapshot and the removal of one while a hybrid backup is open: both come out right', async t => {
+  const client = await setUp(t)
+  const machine = await addMachine(client)
+  const { simulator } = client
+  const [diskId = ''] = machine.diskIds
+  const backup = await readyBackup(client, machine)
+  const record = simulator.frozen(backup.id, diskId)
+  const path = `vms/${machine.vm.id}/snapshots`
+  const foreign = (await client.post(path, { description: 'foreign', persist_memorystate: false })).json
+  await client.until(`${path}/${foreign.id}`, ({ json }) => json.snapshot_status === 'ok')
+  await simulator.guest(machine.vm.id, diskId).write(0, new Uint8Array(MIB).fill(5))
+  const { bytes } = await backUpDisk(client, backup.id, diskId)
+  t.same(await simulator.differences(record, bytes), [])
+  await endBackup(client, machine, backup.id)
+  await client.send('DELETE', `${path}/${foreign.id}`)
+  await client.until(`${path}/${foreign.id}`, ({ status }) => status === 404)
+  const stored = new Uint8Array(MIB)
+  await simulator.image(diskId).read(0, stored)
+  t.ok(stored.every(byte => byte === 5))
+  t.equal(simulator.disk(diskId).volume?.volumes.length, 1, 'one layer is left')
+  t.equal((await client.get(`disks/${diskId}`)).json.image_id, simulator.disk(diskId).volume?.volumes[0]?.volumeId)
+})

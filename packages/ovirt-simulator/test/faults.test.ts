@@ -32,7 +32,7 @@ test('a dropped connection: nothing is applied', async t => {
   t.equal((await client.post('vms', NEW_VM)).status, 201)
 })
 
-test('401 midway, 503 for a time, storms of 409, late answers', async t => {
+test('§0.2 401 midway, 503 for a time, storms of 409, late answers', async t => {
   const client = await setUp(t)
   const { faults, clock } = client.simulator
   faults.http.add({ kind: 'status', status: 401, after: 1, times: 1 })

@@ -149,7 +149,8 @@ class VirtualTime {
   }
 
   #isAwaited(): boolean {
-    return [...this.#appointments].some(appointment => appointment.awaited)
+    for (const { awaited } of this.#appointments) if (awaited) return true
+    return false
   }
 
   #next(): Appointment | undefined {

@@ -164,7 +164,7 @@ test('a body that never ends, and one that is too large, cost their connection a
   const { port } = new URL(client.simulator.url)
   const open = async (): Promise<ReturnType<typeof connect>> => {
     const socket = connect({ host: '127.0.0.1', port: Number(port), ca: client.simulator.ca })
-    socket.on('error', () => undefined)
+    socket.on('error', () => undefined).resume() // Only who reads hears of an end.
     await once(socket, 'secureConnect')
     socket.write(`POST /ovirt-engine/api/vms HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n`)
     return socket

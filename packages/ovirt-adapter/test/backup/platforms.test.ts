@@ -10,7 +10,7 @@ const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 const highest = (profile: string): string | undefined => PROFILES.get(profile)?.clusterLevels.at(-1)
 const cases = allCases.filter(({ profile, level, status }, i) => {
   if (isLong) return true
-  const isLevelSample = profile === 'ovirt-4.5' || profile === 'ovirt-4.4.6'
+  const isLevelSample = profile === 'ovirt-4.5'
   return isLevelSample || (level === highest(profile) && (status === 'up') === i % 4 < 2)
 })
 t.setTimeout(isLong ? 3_600_000 : 290_000)

@@ -14,8 +14,8 @@ const agent = new Agent({ ca, keepAlive: true })
 const call = (method, path, body) =>
   new Promise((resolve, reject) => {
     const headers = { accept: 'application/json', 'content-type': 'application/json' }
-    const outgoing = request(`${url}/${path}`, { method, auth, agent, headers }, async response => {
-      resolve(JSON.parse(await text(response)))
+    const outgoing = request(`${url}/${path}`, { method, auth, agent, headers }, response => {
+      text(response).then(body => resolve(JSON.parse(body)), reject)
     })
     outgoing.on('error', reject)
     outgoing.end(body && JSON.stringify(body))

@@ -91,12 +91,13 @@ const answer = async (options: ServerOptions, request: IncomingMessage, response
 
 /** The whole body; undefined when it is larger than any request of the API, or never ends. */
 const readBody = async (request: IncomingMessage): Promise<string | undefined> => {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return undefined
   const pieces: Buffer[] = []
   let length = 0
   try {
     for await (const piece of request as AsyncIterable<Buffer>) {
       length += piece.length
-      if (length > MAX_BODY_BYTES) return undefined
+      if (length > MAX_BODY_BYTES) request.socket.destroy()
       pieces.push(piece)
     }
   } catch {

@@ -132,6 +132,13 @@ t.test(
     const shown = await granary(['show', 'latest', '--json'], { env })
     t.notMatch(shown.text + list.text + first.text + second.text + second.stderr, /guest-secret/)
 
+    simulator.moments.once('transfer-ready', () => void (vm.status = 'paused'))
+    const marked = await granary(['ovirt', 'backup', 'web'], { env })
+    t.equal(marked.code, 3)
+    t.match(marked.text, /\(incremental, hybrid, frozen: unknown, inconsistent\)/)
+    t.match(marked.stderr, /web was paused during its backup: the copy is marked inconsistent/)
+    t.match((await granary(['ovirt', 'backups'], { env })).text, /incremental .+ inconsistent\n3 backups/)
+
     vm.status = 'suspended'
     const failed = await granary(['ovirt', 'backup', 'web'], { env })
     t.equal(failed.code, 15)

@@ -139,16 +139,22 @@ t.test('a disk is compared with the one of the parent it is said to come from', 
   t.ok(stranger.readBytes() > 0, 'a disk without a base is read, whatever it says of changes')
 })
 
-t.test('beforeCommit has the last word on machine and warnings, and may refuse', async t => {
+t.test('beforeCommit has the last word on machine, warnings and labels, and may refuse', async t => {
   const repository = await createRepository()
   const disks = [{ name: 'disk', source: 'test', disk: memoryDisk(mixedDisk(MiB, 7)) }]
   const snapshot = await backup(repository, disks, {
     name: 'machine',
     workers: 0,
     warnings: ['early'],
-    beforeCommit: async ([record]) => ({ machine: { bytes: record?.sizeBytes }, warnings: ['late'] }),
+    labels: { early: 'yes' },
+    beforeCommit: async ([record]) => ({
+      machine: { bytes: record?.sizeBytes },
+      warnings: ['late'],
+      labels: { late: 'yes' },
+    }),
   })
   t.match(snapshot, { machine: { bytes: MiB }, warnings: ['late'] })
+  t.strictSame((await listSnapshots(repository.context))[0]?.labels, { late: 'yes' })
   const refuse = async (): Promise<never> => await Promise.reject(new Error('not now'))
   await t.rejects(backup(repository, disks, { name: 'machine', workers: 0, beforeCommit: refuse }), {
     message: 'not now',

@@ -168,9 +168,10 @@ const tell = ({ terminal }: Invocation, result: VmResult): void => {
 }
 
 const describe = ({ snapshot, method, frozen }: VmBackupReport): string => {
-  const { disks, name, backupKind, id } = snapshot
+  const { disks, name, backupKind, id, labels } = snapshot
   const size = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0)
-  const how = method === 'none' ? 'configuration only' : `${method}, frozen: ${frozen}`
+  const copied = method === 'none' ? 'configuration only' : `${method}, frozen: ${frozen}`
+  const how = labels['inconsistent'] === undefined ? copied : `${copied}, inconsistent`
   return (
     `snapshot ${shortId(id)} of ${name} (${backupKind}, ${how}): ${disks.length} ${disks.length === 1 ? 'disk' : 'disks'}, ` +
     `${formatBytes(size)}, ${formatBytes(sumOf(snapshot, 'readBytes'))} read, ${formatBytes(sumOf(snapshot, 'newBytes'))} new, ` +

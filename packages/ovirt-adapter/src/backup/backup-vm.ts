@@ -8,11 +8,10 @@ import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { backup as storeDisks } from '@granary/dedup-store'
 import type { DiskProgress, Snapshot } from '@granary/dedup-store'
-import type { Engine } from '../engine/engine.ts'
 import { listCheckpointDisks, listCheckpoints } from '../engine/resources/checkpoints.ts'
 import { findBackup } from '../engine/resources/backups.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
-import { compareLevels, findVm } from '../engine/resources/vms.ts'
+import { compareLevels } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 import type { MachineRecord, NotCopiedDisk } from '../machine/machine-record.ts'
 import { requireReady } from './backup-disk.ts'
@@ -24,6 +23,7 @@ import type { ChosenDisks } from './choose-disks.ts'
 import { endJournaled } from './end-backup.ts'
 import { gatherMachine } from './gather-machine.ts'
 import type { Gathered } from './gather-machine.ts'
+import { isInconsistent, markIfPaused } from './inconsistency.ts'
 import { pruneCheckpoints } from './prune-checkpoints.ts'
 import type { VmBackupReport } from './report.ts'
 import type { BackupContext, BackupVmOptions } from './settings.ts'
@@ -150,6 +150,7 @@ const store = async (
 ): Promise<Stored> => {
   const { engine, repository, journal } = context
   const { signal, requireConsistency = false, limit } = options
+  const labels = { ...options.labels, vm: vm.id }
   const plan = planStore(context, { vm, started, ...chosen, names, base: choice.base, limit })
   const frozen = vm.status !== 'up' ? 'no' : requireConsistency ? 'yes' : 'unknown'
   let tracking: Tracking = { method: 'api', installation: journal.installation, vmId: vm.id, disks: [] }
@@ -157,7 +158,7 @@ const store = async (
     options.onStep?.('reading')
     const snapshot = await storeDisks(repository, plan.inputs, {
       name: vm.name,
-      labels: { ...options.labels, vm: vm.id },
+      labels,
       parent: choice.base?.snapshot.id ?? 'none',
       kind: choice.kind,
       ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -178,14 +179,15 @@ const store = async (
           frozen,
           tracking: trackingJson(tracking),
         }
+        const mark = await markIfPaused(engine, vm, { signal })
         const warnings = [
           ...choice.warnings,
           ...gathered.warnings,
           ...plan.warnings,
           ...notCopiedWarnings(notCopied),
-          ...(await pausedWarnings(engine, vm, { signal })),
+          ...mark.warnings,
         ]
-        return { machine, warnings }
+        return { machine, warnings, labels: { ...labels, ...mark.labels } }
       },
     })
     return { snapshot, tracking, frozen, plan }
@@ -193,13 +195,6 @@ const store = async (
     await plan.transfers.settle().catch(() => undefined)
     throw error
   }
-}
-
-/** A machine whose storage is full during a backup is paused; its copy is none the worse for that. */
-const pausedWarnings = async (engine: Engine, vm: Vm, options: AbortOptions): Promise<readonly string[]> => {
-  const now = await findVm(engine, vm.id, options)
-  if (vm.status !== 'up' || now?.status !== 'paused') return []
-  return [`${vm.name} was paused during its backup: see whether its storage domain is full`]
 }
 
 const notCopiedWarnings = (notCopied: readonly NotCopiedDisk[]): readonly string[] =>
@@ -271,14 +266,18 @@ const endStarted = async ({ engine, settings }: BackupContext, { entry }: Starte
 const prune = async (
   { engine, journal, repository, settings }: BackupContext,
   { vm, choice }: Job,
-  { tracking }: Stored,
+  { snapshot, tracking }: Stored,
   { snapshots, signal }: BackupVmCall,
 ): Promise<{ removed: readonly string[]; warnings: readonly string[] }> => {
+  // The last good checkpoint stays the base.
+  if (isInconsistent(snapshot)) return { removed: [], warnings: [] }
   const isFull = choice.kind === 'full'
   // Differential backups start from the last full one.
   const lastFull = isFull
     ? undefined
-    : snapshots.findLast(one => one.backupKind === 'full' && trackingOf(one, vm.id) !== undefined)
+    : snapshots.findLast(
+        one => one.backupKind === 'full' && !isInconsistent(one) && trackingOf(one, vm.id) !== undefined,
+      )
   const kept = [tracking.checkpointId, lastFull === undefined ? undefined : trackingOf(lastFull, vm.id)?.checkpointId]
   try {
     return await pruneCheckpoints(engine, {

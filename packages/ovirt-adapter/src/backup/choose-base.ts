@@ -8,6 +8,7 @@
 import type { BackupKind, Snapshot } from '@granary/dedup-store'
 import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import type { DiskAttachment } from '../engine/resources/disks.ts'
+import { isInconsistent } from './inconsistency.ts'
 import { trackingOf } from './tracking.ts'
 import type { Tracking } from './tracking.ts'
 
@@ -38,15 +39,12 @@ export interface BaseQuestion {
   readonly canMix: boolean
 }
 
-/** A snapshot with this label is no base and no proof of anything: see docs/ovirt-adapter.md. */
-export const INCONSISTENT_LABEL = 'inconsistent'
-
 export const chooseBase = (question: BaseQuestion): BaseChoice => {
   const { kind, vmId, snapshots, method } = question
   if (kind === 'full') return full()
   const earlier = snapshots.flatMap(snapshot => {
     const tracking = trackingOf(snapshot, vmId)
-    const isUsable = tracking !== undefined && snapshot.labels[INCONSISTENT_LABEL] === undefined
+    const isUsable = tracking !== undefined && !isInconsistent(snapshot)
     return isUsable ? [{ snapshot, tracking }] : []
   })
   const last = earlier.at(-1)

@@ -13,6 +13,7 @@ import type { BackupVmCall } from '../backup/backup-vm.ts'
 import { chooseDisks, nameDisks, requireAll } from '../backup/choose-disks.ts'
 import { gatherMachine } from '../backup/gather-machine.ts'
 import type { Gathered } from '../backup/gather-machine.ts'
+import { markIfPaused } from '../backup/inconsistency.ts'
 import type { VmBackupReport } from '../backup/report.ts'
 import type { BackupContext, HostPath } from '../backup/settings.ts'
 import { planStore } from '../backup/store-disks.ts'
@@ -153,10 +154,11 @@ interface Moving extends AbortOptions {
 }
 
 const store = async (
-  { repository, journal }: BackupContext,
+  { engine, repository, journal }: BackupContext,
   { vm, names, gathered, base, notCopied }: Job,
   { options, copy, plan, signal }: Moving,
 ): Promise<Snapshot> => {
+  const labels = { ...options.labels, vm: vm.id }
   const parentNames = new Set(base.parent?.disks.map(disk => disk.name))
   const inputs = copy.disks.map((disk): DiskInput => {
     const record = gathered.machine.disks.find(({ id }) => disk.diskId === id || disk.path.split('/').includes(id))
@@ -165,7 +167,7 @@ const store = async (
   })
   return await storeDisks(repository, [...inputs, ...plan.inputs], {
     name: vm.name,
-    labels: { ...options.labels, vm: vm.id },
+    labels,
     parent: base.parent?.id ?? 'none',
     kind: base.kind,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -191,7 +193,12 @@ const store = async (
       }
       const left = missing.filter(({ reason }) => reason !== 'excluded')
       const warnings = left.map(({ alias, reason }) => `disk ${alias} is not in the copy: ${reason}`)
-      return { machine, warnings: [...base.warnings, ...gathered.warnings, ...plan.warnings, ...warnings] }
+      const mark = await markIfPaused(engine, vm, { signal })
+      return {
+        machine,
+        warnings: [...base.warnings, ...gathered.warnings, ...plan.warnings, ...warnings, ...mark.warnings],
+        labels: { ...labels, ...mark.labels },
+      }
     },
   })
 }

@@ -23,7 +23,7 @@ t.test('every fault has an outcome in every flow', async t => {
   for (const { fault, flow } of cells)
     t.match(
       (FAULTS[fault] as Fault).outcomes[flow],
-      /^(completes|as full|warns|fails|does not apply)$/,
+      /^(completes|as full|warns|marked|fails|does not apply)$/,
       `${fault}: ${flow}`,
     )
 })
@@ -42,6 +42,7 @@ const run = async (
 ): Promise<{ outcome: Outcome; report?: VmBackupReport; error?: unknown }> => {
   try {
     const report = await world.backUp(vmId, { kind })
+    if (report.snapshot.labels['inconsistent'] !== undefined) return { outcome: 'marked', report }
     if (report.snapshot.backupKind !== kind) return { outcome: 'as full', report }
     return { outcome: report.warnings.length === 0 ? 'completes' : 'warns', report }
   } catch (error) {
@@ -85,6 +86,7 @@ for (const { fault: name, flow } of chosen) {
     t.equal(world.simulator.vm(foreign.id).status, foreign.status)
     await change(scene, 40)
     const next = await world.backUp(vmId)
+    if (outcome === 'marked') t.equal(next.snapshot.parent, first.snapshot.id, 'a marked one is no base')
     t.strictSame(await world.differing(next), [], 'the next one is right')
     t.strictSame(await world.differing(first), [], 'the first one still is')
     t.strictSame(world.leftovers(), {})

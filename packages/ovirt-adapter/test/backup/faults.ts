@@ -24,8 +24,11 @@ export const FLOWS: Readonly<Record<Flow, { level: string; status: 'up' | 'down'
   'incremental cold': { level: '4.6', status: 'down', kind: 'incremental' },
 }
 
-/** `completes` as what was asked; `as full` with a warning; `warns`: committed, and something is left for the next start. */
-export type Outcome = 'completes' | 'as full' | 'warns' | 'fails' | 'does not apply'
+/**
+ * `completes` as what was asked; `as full` with a warning; `warns`: committed, and something is left for the next start; `marked`:
+ * committed as inconsistent, and never a base.
+ */
+export type Outcome = 'completes' | 'as full' | 'warns' | 'marked' | 'fails' | 'does not apply'
 
 export interface Scene {
   readonly world: World
@@ -284,8 +287,7 @@ export const FAULTS = {
       scene.world.simulator.site.storageDomains[0]?.space.give(taken.get(scene.world) ?? 0)
       powerOn(scene)
     },
-    // The guest is paused before it overwrites anything, so the copy is whole: it is told, and nothing is wrong with it.
-    outcomes: all('warns', {
+    outcomes: all('marked', {
       'full cold': 'does not apply',
       'incremental cold': 'does not apply',
     }),

@@ -47,6 +47,11 @@ export const gatherMachine = async (engine: Engine, vm: Vm, options: GatherOptio
   const nameOf = (id: string | undefined): Named | undefined =>
     domains.find(domain => domain.id === id) && namedOf(domains, id)
   const path = `/vms/${vm.id}`
+  const behind = {
+    domain: nameOf,
+    profile: nameIn(await reader.list('/diskprofiles', 'disk_profile')),
+    quota: nameIn(await reader.list(`/datacenters/${cluster.dataCenterId}/quotas`, 'quota')),
+  }
   const machine: GatheredMachine = {
     platform: 'ovirt',
     version: 1,
@@ -56,7 +61,7 @@ export const gatherMachine = async (engine: Engine, vm: Vm, options: GatherOptio
     vm: json,
     ...(ovf === undefined ? {} : { ovf }),
     ...(secrets === undefined ? {} : { secrets }),
-    disks: attachments.map(attachment => diskRecord(attachment, names, nameOf)),
+    disks: attachments.map(attachment => diskRecord(attachment, names, behind)),
     nics: await nicRecords(engine, vm.id, centers, { signal }),
     watchdogs: await reader.list(`${path}/watchdogs`, 'watchdog'),
     cdroms: await reader.list(`${path}/cdroms`, 'cdrom'),
@@ -126,7 +131,7 @@ const optionalName = <Name extends string>(name: Name, value: Named | undefined)
 const diskRecord = (
   { disk, json, ...attachment }: DiskAttachment,
   names: ReadonlyMap<string, string>,
-  nameOf: (id: string | undefined) => Named | undefined,
+  behind: Record<'domain' | 'profile' | 'quota', NameOf>,
 ): MachineDisk => ({
   name: names.get(disk.id) ?? disk.alias,
   id: disk.id,
@@ -138,9 +143,9 @@ const diskRecord = (
   isIncremental: disk.isIncremental,
   wipesAfterDelete: booleanOf(disk.json, 'wipe_after_delete') ?? false,
   propagatesErrors: booleanOf(disk.json, 'propagate_errors') ?? false,
-  storageDomain: nameOf(disk.storageDomainId) ?? { id: disk.storageDomainId ?? '', name: '' },
-  ...optionalName('diskProfile', namedReference(disk.json, 'disk_profile')),
-  ...optionalName('quota', namedReference(disk.json, 'quota')),
+  storageDomain: behind.domain(disk.storageDomainId) ?? { id: disk.storageDomainId ?? '', name: '' },
+  ...optionalName('diskProfile', behind.profile(referenceOf(disk.json, 'disk_profile'))),
+  ...optionalName('quota', behind.quota(referenceOf(disk.json, 'quota'))),
   attachment: {
     interface: attachment.interface,
     isBootable: attachment.isBootable,
@@ -151,10 +156,12 @@ const diskRecord = (
   },
 })
 
-const namedReference = (json: Json, name: string): Named | undefined => {
-  const target = objectOf(json, name)
-  const id = referenceOf(json, name)
-  return target === undefined || id === undefined ? undefined : { id, name: textOf(target, 'name') ?? '' }
+/** What an id stands for: another engine knows the name at most. */
+type NameOf = (id: string | undefined) => Named | undefined
+
+const nameIn = (items: readonly Json[]): NameOf => {
+  const named = items.map(item => ({ id: textOf(item, 'id') ?? '', name: textOf(item, 'name') ?? '' }))
+  return id => named.find(item => item.id === id && item.name !== '')
 }
 
 const nicRecords = async (

@@ -99,6 +99,7 @@ t.test('what is not in the copy is told everywhere, and an error where all disks
   )
   t.equal(report.snapshot.disks[1]?.stats.dataBytes, 73_728)
   t.match(machineOf(report.snapshot)?.notCopied, [{ alias: 'lun' }, { alias: 'shared' }, { alias: 'out' }])
+  t.match(machineOf(report.snapshot)?.disks, [{ diskProfile: { name: /\w/ } }], 'names another engine can look for')
   t.match(report.warnings, [/disk lun is not in the copy: lun/, /disk shared is not in the copy: shareable/])
   await t.rejects(world.backUp(vmId, { requireAllDisks: true }), {
     code: 'GRANARY_UNSUPPORTED',

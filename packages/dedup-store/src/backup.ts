@@ -55,7 +55,9 @@ export interface BackupOptions extends AbortOptions {
    * Called when all is stored and nothing is committed. What it gives back stands in the manifest instead of the options of
    * these names; what it throws fails the backup.
    */
-  readonly beforeCommit?: (disks: readonly DiskRecord[]) => Promise<Pick<BackupOptions, 'machine' | 'warnings' | 'labels'>>
+  readonly beforeCommit?: (
+    disks: readonly DiskRecord[],
+  ) => Promise<Pick<BackupOptions, 'machine' | 'warnings' | 'labels'>>
   readonly onProgress?: (progress: DiskProgress) => void
 }
 

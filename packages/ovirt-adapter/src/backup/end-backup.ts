@@ -16,6 +16,9 @@ export interface EndOptions extends AbortOptions {
   readonly snapshotId?: string | undefined
 }
 
+/** Ticks of the engine are 10 to 60 s apart. */
+const TICK_TIMEOUT_MS = 120_000
+
 /** Also when it was purged meanwhile. */
 const isOver = (backup: Backup | undefined): boolean =>
   backup === undefined || backup.phase === 'succeeded' || backup.phase === 'failed'
@@ -70,14 +73,24 @@ export const endJournaled = async (
   }
 }
 
-/** "No need to stop the backup again" and its like are no failures: the phase tells. */
+/**
+ * "No need to stop the backup again" and its like are no failures: the phase tells. A hybrid backup that was stopped stays
+ * `ready` until the engine's next tick (CONTRACT §4.3).
+ */
 const finalize = async (engine: Engine, vmId: string, backupId: string, { signal }: AbortOptions): Promise<void> => {
   try {
     await finalizeBackup(engine, vmId, backupId, { conflictTimeoutMs: CONFLICT_TIMEOUT_MS, signal })
   } catch (error) {
     if (!isGranaryError(error) || ![400, 404, 500].includes(Number(error.detail['status']))) throw error
-    const backup = await findBackup(engine, vmId, backupId, { signal })
-    if (!isOver(backup) && backup?.phase !== 'finalizing') throw error
+    await waitFor(async () => await findBackup(engine, vmId, backupId, { signal }), {
+      clock: engine.clock,
+      timeoutMs: TICK_TIMEOUT_MS,
+      what: `backup ${backupId} is ending`,
+      isDone: backup => isOver(backup) || backup?.phase === 'finalizing',
+      signal,
+    }).catch((late: unknown) => {
+      throw isGranaryError(late) && late.code === 'GRANARY_TIMEOUT' ? error : late
+    })
   }
 }
 

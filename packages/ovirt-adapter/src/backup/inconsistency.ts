@@ -21,7 +21,7 @@ export interface Mark {
 }
 
 /**
- * Asked when all is read: a machine that ran and is paused now has most likely filled its storage domain (CONTRACT §4.2), and
+ * Asked when all is read: a machine that ran and is paused now has most likely filled its storage domain (CONTRACT §4.3), and
  * what the host could still keep for the backup is not known.
  *
  * @param vm as it was when the backup began

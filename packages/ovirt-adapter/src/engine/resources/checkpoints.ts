@@ -1,4 +1,5 @@
 /** Checkpoints: the moments incremental backups can start from. @module */
+import { isGranaryError } from '@granary/core'
 import type { CallOptions, Engine } from '../engine.ts'
 import { itemsOf, neededText, textOf, timeOf } from '../json.ts'
 import type { Json } from '../json.ts'
@@ -39,10 +40,19 @@ export const listCheckpointDisks = async (
     neededText(disk, 'id'),
   )
 
-/** @returns false when it wasn't there */
+/** @returns false when it wasn't there, which engines say with a 400 (CONTRACT §4.4) */
 export const removeCheckpoint = async (
   engine: Engine,
   vmId: string,
   id: string,
   options: CallOptions = {},
-): Promise<boolean> => await engine.remove(`/vms/${vmId}/checkpoints/${id}`, options)
+): Promise<boolean> => {
+  try {
+    return await engine.remove(`/vms/${vmId}/checkpoints/${id}`, options)
+  } catch (error) {
+    if (!isGranaryError(error) || error.detail['status'] !== 400) throw error
+    const { signal } = options
+    if ((await listCheckpoints(engine, vmId, { signal })).some(checkpoint => checkpoint.id === id)) throw error
+    return false
+  }
+}

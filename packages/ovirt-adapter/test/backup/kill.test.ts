@@ -29,6 +29,13 @@ const runAndKill = async (job: KillChild, exchanges: number): Promise<boolean> =
   return code === null
 }
 
+/** What is left, but for a machine that the engine locks while it removes a checkpoint: nothing can end that sooner. */
+const leftBehind = (world: World, vmId: string): Record<string, readonly string[]> => {
+  const { lockedVms = [], ...others } = world.leftovers()
+  const isRemoval = [...world.simulator.vm(vmId).locks].every(lock => lock.startsWith('checkpoint '))
+  return isRemoval ? others : { ...others, lockedVms }
+}
+
 for (const { level, runs } of [
   { level: '4.7', runs: isLong ? 100 : 4 },
   { level: '4.6', runs: isLong ? 100 : 4 },
@@ -59,10 +66,11 @@ for (const { level, runs } of [
         if (await runAndKill(job, random(MOST_EXCHANGES))) killed++
         await world.restart()
         await recover({ engine: world.engine, journal: world.journal })
-        t.strictSame(world.leftovers(), {}, `run ${run}`)
+        t.strictSame(leftBehind(world, vmId), {}, `run ${run}`)
         if (run % 4 !== 3) continue
         const report = await world.backUp(vmId)
         t.strictSame(await world.differing(report), [], 'the next one is right')
+        t.strictSame(world.leftovers(), {})
       }
       t.ok(killed >= runs / 2, `${killed} of ${runs} were killed in the middle`)
       for (const snapshot of await listSnapshots(world.repository.context))

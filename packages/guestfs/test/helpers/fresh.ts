@@ -142,7 +142,7 @@ export const freshSkip = (kind: Kind): string | false => {
   }
 }
 
-const makeImage = ({ sizeBytes, mkfs }: Kind, seed: number, path: string): void => {
+export const makeImage = ({ sizeBytes, mkfs }: Kind, seed: number, path: string): void => {
   const [program, ...options] = mkfs[seed % mkfs.length] as [string, ...string[]]
   writeFileSync(path, '')
   truncateSync(path, sizeBytes)
@@ -170,7 +170,7 @@ const python = (...args: readonly (string | number)[]): string =>
  * Runs the steps of a shell where nobody else sees the mounts: no other process keeps one busy by a copy of it, and none
  * outlives a step that fails.
  */
-const inOwnNamespace = (
+export const inOwnNamespace = (
   steps: readonly string[],
   variables: Readonly<Record<string, string>>,
   parameters: readonly string[],

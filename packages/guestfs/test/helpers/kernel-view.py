@@ -129,9 +129,9 @@ def entry(root, path):
     if row['type'] == 'file':
         with open(path, 'rb') as file:
             # Asked once, before reading: what is in the page cache then counts as data, also by another name.
-            if info.st_ino not in data_ranges:
-                data_ranges[info.st_ino] = ranges(file.fileno(), info.st_size)
-            row['data_ranges'] = data_ranges[info.st_ino]
+            if (info.st_dev, info.st_ino) not in data_ranges:
+                data_ranges[info.st_dev, info.st_ino] = ranges(file.fileno(), info.st_size)
+            row['data_ranges'] = data_ranges[info.st_dev, info.st_ino]
             row['data_range_count'] = len(row['data_ranges'])
             file.seek(0)
             if info.st_size <= WHOLE_BYTES:

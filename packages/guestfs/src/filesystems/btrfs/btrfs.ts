@@ -3,8 +3,10 @@ import type { AbortOptions } from '@granary/core'
 import { corrupt } from '../../errors.ts'
 import type { Fields } from '../../format/fields.ts'
 import type { Superblock } from './superblock.ts'
+import { ITEM } from './keys.ts'
+import type { TreeStore } from './tree-node.ts'
 import { itemAtMost } from './tree-reader.ts'
-import type { TreeRoot, TreeStore } from './tree-reader.ts'
+import type { TreeRoot } from './tree-reader.ts'
 
 /** An opened file system. */
 export interface Btrfs {
@@ -22,7 +24,6 @@ export interface Subvolume {
   readonly isSnapshot: boolean
 }
 
-const ROOT_ITEM = 132
 const ROOT_FLAG_READ_ONLY = 1n
 
 /** @throws GranaryError `GRANARY_CORRUPT` when it doesn't exist */
@@ -33,23 +34,30 @@ export const subvolumeOf = async (btrfs: Btrfs, id: number, options: AbortOption
   return found
 }
 
-/** While blocks are moved there may be several roots: the last is in force. */
-const findSubvolume = async (
+/** As it was committed, undefined when it doesn't exist. While blocks are moved there may be several roots: the last is in force. */
+export const findSubvolume = async (
   { store, rootTree }: Btrfs,
   id: number,
   options: AbortOptions,
 ): Promise<Subvolume | undefined> => {
-  const last = { object: BigInt(id), type: ROOT_ITEM, offset: 2n ** 64n - 1n }
+  const last = { object: BigInt(id), type: ITEM.root, offset: 2n ** 64n - 1n }
   const item = await itemAtMost(store, rootTree, last, options)
-  return item?.key.object === last.object && item.key.type === ROOT_ITEM ? parseRoot(id, item.data) : undefined
+  return item?.key.object === last.object && item.key.type === ITEM.root ? parseRoot(id, item.data) : undefined
 }
 
 const parseRoot = (id: number, data: Fields): Subvolume | undefined => {
   if (data.u32(216) === 0) return undefined // Deleted, and not yet cleaned away.
   const hasUuids = data.length >= 279
   return {
-    root: { address: data.u64(176), level: data.u8(238), where: `subvolume ${id}` },
+    root: rootItem(data, `subvolume ${id}`),
     isReadOnly: (data.big64(208) & ROOT_FLAG_READ_ONLY) !== 0n,
     isSnapshot: hasUuids && data.slice(263, 16).some(byte => byte !== 0),
   }
 }
+
+/** The tree that an item of the tree of trees, or of the log's, leads to. */
+export const rootItem = (data: Fields, where: string): TreeRoot => ({
+  address: data.u64(176),
+  level: data.u8(238),
+  where,
+})

@@ -11,10 +11,10 @@ import { corrupt, unsupported } from '../../errors.ts'
 import type { Fields } from '../../format/fields.ts'
 import { decompressExtent } from './compression.ts'
 import type { Btrfs } from './btrfs.ts'
-import { itemAtMost, itemsFrom } from './tree-reader.ts'
+import { ITEM } from './keys.ts'
+import { itemAtMost, itemsOfType } from './tree-reader.ts'
 import type { TreeRoot } from './tree-reader.ts'
 
-const EXTENT_DATA = 108
 const TYPE = { inline: 0, regular: 1, reserved: 2 } as const
 const INLINE_OFFSET = 21
 const MAX_WINDOW = 128
@@ -74,13 +74,13 @@ const readWindow = async (
   options: AbortOptions,
 ): Promise<Window> => {
   const object = BigInt(ino)
-  const before = await itemAtMost(btrfs.store, root, { object, type: EXTENT_DATA, offset: BigInt(offset) }, options)
-  const isOwn = before?.key.object === object && before.key.type === EXTENT_DATA
-  const from = { object, type: EXTENT_DATA, offset: isOwn ? before.key.offset : BigInt(offset) }
+  const before = await itemAtMost(btrfs.store, root, { object, type: ITEM.extentData, offset: BigInt(offset) }, options)
+  const isOwn = before?.key.object === object && before.key.type === ITEM.extentData
+  const from = { object, type: ITEM.extentData, offset: isOwn ? before.key.offset : BigInt(offset) }
   const extents: FileExtent[] = []
   let end = 0
-  for await (const { key, data } of itemsFrom(btrfs.store, root, from, options)) {
-    if (key.object !== object || key.type !== EXTENT_DATA || key.offset > BigInt(Number.MAX_SAFE_INTEGER)) break
+  for await (const { key, data } of itemsOfType(btrfs.store, root, from, options)) {
+    if (key.offset > BigInt(Number.MAX_SAFE_INTEGER)) break
     const start = Number(key.offset)
     if (extents.length >= MAX_WINDOW) return { extents, from: Math.min(offset, extents[0]?.start ?? offset), to: start }
     if (start < end) throw corrupt(data.where, `an extent from ${end} on`, start)

@@ -10,13 +10,14 @@ import { subvolumeOf } from './btrfs.ts'
 import type { Btrfs } from './btrfs.ts'
 import { ChunkMap, logicalDisk, readChunk } from './chunks.ts'
 import { fileContent } from './file-content.ts'
+import { replayLog } from './log/replay-log.ts'
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSETS, isBtrfs, readSuperblock } from './superblock.ts'
 import type { Superblock } from './superblock.ts'
 import { listDirectory, readTarget, statOf, xattrsOf } from './subvolume.ts'
 import { listSubvolumes } from './subvolume-list.ts'
 import type { BtrfsNode } from './subvolume.ts'
+import type { TreeStore } from './tree-node.ts'
 import { itemsFrom } from './tree-reader.ts'
-import type { TreeStore } from './tree-reader.ts'
 
 const CHUNK_ITEM = 228
 const FIRST_CHUNK_OBJECT = 256n
@@ -91,11 +92,6 @@ const mountBtrfs = async (
   if (devices.size < sb.devices) warnings.add(where, `${devices.size} of ${sb.devices} devices are here`)
   if (sb.devices === 1 && sb.totalBytes > disk.sizeBytes)
     warnings.add(where, `the file system has ${sb.totalBytes} bytes, its volume only ${disk.sizeBytes}`)
-  if (sb.logTree !== 0)
-    warnings.add(
-      'log tree',
-      'it is not replayed: what was synced in the last half minute before the snapshot may be missing',
-    )
   const chunks = new ChunkMap()
   const store: TreeStore = {
     disk: new CachedDisk(logicalDisk(chunks, devices)),
@@ -110,11 +106,28 @@ const mountBtrfs = async (
     if (key.type === CHUNK_ITEM && key.object === FIRST_CHUNK_OBJECT)
       chunks.add(readChunk(data, 0, Number(key.offset)).chunk)
   }
-  return {
+  const btrfs: Btrfs = {
     sb,
     store,
     rootTree: { address: sb.rootTree, level: sb.rootLevel, where: 'root tree' },
     subvolumes: new Map(),
+  }
+  if (sb.logTree !== 0) await tryReplay(btrfs, options)
+  return btrfs
+}
+
+/** A log that can't be replayed is left out, and told of. */
+const tryReplay = async (btrfs: Btrfs, options: AbortOptions): Promise<void> => {
+  try {
+    await replayLog(btrfs, options)
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    const { warnings } = btrfs.store
+    warnings.addError('log tree', error)
+    warnings.add(
+      'log tree',
+      'it is not replayed: what was synced in the last half minute before the snapshot is missing',
+    )
   }
 }
 

@@ -11,15 +11,13 @@ import type { Name } from '../../format/names.ts'
 import type { SubvolumeInfo } from '../../tree.ts'
 import { subvolumeOf } from './btrfs.ts'
 import type { Btrfs } from './btrfs.ts'
-import { itemsFrom } from './tree-reader.ts'
+import { ITEM } from './keys.ts'
+import { itemsFrom, itemsOfType } from './tree-reader.ts'
 
 const TOP_SUBVOLUME = 5
 const TOP_INODE = 256
 const FIRST_SUBVOLUME = 256n
 const LAST_SUBVOLUME = 2n ** 64n - 256n
-const ROOT_BACK_REFERENCE = 144
-const INODE_REFERENCE = 12
-const DIRECTORY_ITEM = 84
 const ROOT_TREE_DIRECTORY = 6n
 
 /** Subvolumes inside each other, and directories above one. */
@@ -37,7 +35,7 @@ export const listSubvolumes = async (btrfs: Btrfs, options: AbortOptions): Promi
   const from = { object: FIRST_SUBVOLUME, type: 0, offset: 0n }
   for await (const { key, data } of itemsFrom(btrfs.store, btrfs.rootTree, from, options)) {
     if (key.object > LAST_SUBVOLUME) break
-    if (key.type !== ROOT_BACK_REFERENCE) continue
+    if (key.type !== ITEM.rootBackReference) continue
     const name = nameOfBytes(data.slice(18, data.u16(16)))
     references.set(Number(key.object), { parent: Number(key.offset), dir: data.u64(0), name })
   }
@@ -86,14 +84,9 @@ const directoryNames = async (btrfs: Btrfs, { parent, dir }: Reference, options:
   const { root } = await subvolumeOf(btrfs, parent, options)
   const names: Name[] = []
   for (let ino = dir; ino !== TOP_INODE;) {
-    const from = { object: BigInt(ino), type: INODE_REFERENCE, offset: 0n }
-    const { value: item } = await itemsFrom(btrfs.store, root, from, options).next()
-    if (
-      item === undefined ||
-      item.key.object !== from.object ||
-      item.key.type !== INODE_REFERENCE ||
-      names.length > MAX_DEPTH
-    )
+    const own = { object: BigInt(ino), type: ITEM.inodeReference }
+    const { value: item } = await itemsOfType(btrfs.store, root, own, options).next()
+    if (item === undefined || names.length > MAX_DEPTH)
       throw corrupt(`subvolume ${parent}, inode ${ino}`, 'a name', 'none')
     names.push(nameOfBytes(item.data.slice(10, item.data.u16(8))))
     ino = Number(item.key.offset)
@@ -103,9 +96,8 @@ const directoryNames = async (btrfs: Btrfs, { parent, dir }: Reference, options:
 
 /** What is mounted when nobody chooses: the entry "default" of the directory of trees. */
 const defaultSubvolume = async ({ store, rootTree }: Btrfs, options: AbortOptions): Promise<number> => {
-  const from = { object: ROOT_TREE_DIRECTORY, type: DIRECTORY_ITEM, offset: 0n }
-  for await (const { key, data } of itemsFrom(store, rootTree, from, options)) {
-    if (key.object !== from.object || key.type !== DIRECTORY_ITEM) break
+  const entries = { object: ROOT_TREE_DIRECTORY, type: ITEM.directoryEntry }
+  for await (const { data } of itemsOfType(store, rootTree, entries, options)) {
     if (Buffer.from(data.slice(30, data.u16(27))).toString('latin1') === 'default') return data.u64(0)
   }
   return TOP_SUBVOLUME

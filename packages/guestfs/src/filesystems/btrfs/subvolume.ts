@@ -14,9 +14,9 @@ import type { Entry, FileNode, FileType, Stat, Xattr } from '../../tree.ts'
 import { subvolumeOf } from './btrfs.ts'
 import type { Btrfs } from './btrfs.ts'
 import { fileContent } from './file-content.ts'
-import { itemAtMost, itemsFrom } from './tree-reader.ts'
+import { ITEM } from './keys.ts'
+import { itemAt, itemsOfType } from './tree-reader.ts'
 
-const ITEM = { inode: 1, xattr: 24, directoryIndex: 96, root: 132, rootBackReference: 144 } as const
 const TYPES: readonly FileType[] = ['unknown', 'file', 'dir', 'chr', 'blk', 'fifo', 'socket', 'symlink']
 const TOP_INODE = 256
 const PLACEHOLDER_INODE = 2
@@ -34,10 +34,9 @@ export const statOf = async (btrfs: Btrfs, node: BtrfsNode, options: AbortOption
     return { type: 'dir', ino, subvolume, sizeBytes: 0, allocatedBytes: 0, nlink: 1, mode: 0o755, uid: 0, gid: 0 }
   const { root, isReadOnly, isSnapshot } = await subvolumeOf(btrfs, subvolume, options)
   const key = { object: BigInt(ino), type: ITEM.inode, offset: 0n }
-  const item = await itemAtMost(btrfs.store, root, key, options)
+  const data = await itemAt(btrfs.store, root, key, options)
   const where = `subvolume ${subvolume}, inode ${ino}`
-  if (item?.key.object !== key.object || item.key.type !== ITEM.inode) throw corrupt(where, 'an inode', 'none')
-  const { data } = item
+  if (data === undefined) throw corrupt(where, 'an inode', 'none')
   const type = fileTypeOfMode(data.u32(52))
   if (type === undefined) throw corrupt(where, 'a type of file', data.u32(52))
   const { sectorBytes } = btrfs.sb
@@ -76,13 +75,7 @@ export async function* listDirectory(
   if (dir.isPlaceholder) return
   const { root } = await subvolumeOf(btrfs, dir.subvolume, options)
   const object = BigInt(dir.ino)
-  for await (const { key, data } of itemsFrom(
-    btrfs.store,
-    root,
-    { object, type: ITEM.directoryIndex, offset: 0n },
-    options,
-  )) {
-    if (key.object !== object || key.type !== ITEM.directoryIndex) return
+  for await (const { data } of itemsOfType(btrfs.store, root, { object, type: ITEM.directoryIndex }, options)) {
     const bytes = data.slice(ENTRY_HEADER_BYTES, data.u16(27))
     const name = nameOfBytes(bytes)
     if (!isNameAllowed(bytes)) btrfs.store.warnings.add(data.where, 'an entry with an impossible name is not shown')
@@ -98,9 +91,7 @@ const nodeOf = async (btrfs: Btrfs, subvolume: number, data: Fields, options: Ab
   const object = data.u64(0)
   if (data.u8(8) !== ITEM.root) return { ino: object, subvolume }
   const key = { object: BigInt(object), type: ITEM.rootBackReference, offset: BigInt(subvolume) }
-  const reference = await itemAtMost(btrfs.store, btrfs.rootTree, key, options)
-  const isHere =
-    reference?.key.object === key.object && reference.key.type === key.type && reference.key.offset === key.offset
+  const isHere = (await itemAt(btrfs.store, btrfs.rootTree, key, options)) !== undefined
   return isHere ? { ino: TOP_INODE, subvolume: object } : { ino: PLACEHOLDER_INODE, subvolume, isPlaceholder: true }
 }
 
@@ -120,8 +111,7 @@ export const xattrsOf = async (btrfs: Btrfs, node: BtrfsNode, options: AbortOpti
   if (node.isPlaceholder) return xattrs
   const { root } = await subvolumeOf(btrfs, node.subvolume, options)
   const object = BigInt(node.ino)
-  for await (const { key, data } of itemsFrom(btrfs.store, root, { object, type: ITEM.xattr, offset: 0n }, options)) {
-    if (key.object !== object || key.type !== ITEM.xattr) break
+  for await (const { data } of itemsOfType(btrfs.store, root, { object, type: ITEM.xattr }, options)) {
     for (let at = 0; at < data.length;) {
       const valueBytes = data.u16(at + 25)
       const nameBytes = data.u16(at + 27)

@@ -29,7 +29,9 @@ export interface Superblock {
   readonly rootLevel: number
   readonly chunkTree: number
   readonly chunkLevel: number
+  /** Zero where nothing was synced since the last commit. */
   readonly logTree: number
+  readonly logLevel: number
   readonly totalBytes: number
   readonly devices: number
   readonly deviceId: bigint
@@ -75,6 +77,7 @@ export const readSuperblock = (bytes: Bytes, offset: number, warnings: WarningLo
     checksumType,
     rootLevel: sb.u8(198),
     chunkLevel: sb.u8(199),
+    logLevel: sb.u8(200),
     deviceId: sb.big64(201),
     label: paddedText(sb, 299, 256),
   }

@@ -1,94 +1,26 @@
 /**
- * The B-trees that everything in btrfs is kept in.
+ * Items of B-trees, with what a replayed log changed in them.
  *
  * Each node says how high it is, and a child must be one lower: no loop is possible.
  *
- * @see https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html, section "B-tree"
  * @module
  */
-import type { AbortOptions, Bytes } from '@granary/core'
-import type { CachedDisk } from '../../disk/cached-disk.ts'
+import type { AbortOptions } from '@granary/core'
 import { corrupt } from '../../errors.ts'
-import { crc32c } from '../../format/crc32c.ts'
-import { Fields } from '../../format/fields.ts'
-import { lastIndex } from '../../last-index.ts'
-import type { WarningLog } from '../../warnings.ts'
-
-const HEADER_BYTES = 101
-const ITEM_BYTES = 25
-const POINTER_BYTES = 33
-const MAX_LEVEL = 7
-
-export interface Key {
-  readonly object: bigint
-  readonly type: number
-  readonly offset: bigint
-}
-
-export interface Item {
-  readonly key: Key
-  readonly data: Fields
-}
-
-/** Where trees are read. */
-export interface TreeStore {
-  /** Logical addresses. */
-  readonly disk: CachedDisk
-  readonly nodeBytes: number
-  readonly isCrc32c: boolean
-  readonly warnings: WarningLog
-}
+import type { Fields } from '../../format/fields.ts'
+import { compareKeys, keyBefore } from './keys.ts'
+import type { Key } from './keys.ts'
+import type { Change, TreeChanges } from './tree-changes.ts'
+import { childIn, itemIn, lastAtMost, readNode } from './tree-node.ts'
+import type { Item, Node, TreeStore } from './tree-node.ts'
 
 export interface TreeRoot {
   readonly address: number
   readonly level: number
   /** Names the tree in errors. */
   readonly where: string
-}
-
-const compareKeys = (a: Key, b: Key): number => {
-  if (a.object !== b.object) return a.object < b.object ? -1 : 1
-  if (a.type !== b.type) return a.type - b.type
-  return a.offset === b.offset ? 0 : a.offset < b.offset ? -1 : 1
-}
-
-const keyAt = (fields: Fields, at: number): Key => ({
-  object: fields.big64(at),
-  type: fields.u8(at + 8),
-  offset: fields.big64(at + 9),
-})
-
-interface Node {
-  readonly fields: Fields
-  readonly level: number
-  readonly items: number
-}
-
-const readNode = async (
-  store: TreeStore,
-  address: number,
-  level: number,
-  where: string,
-  options: AbortOptions,
-): Promise<Node> => {
-  options.signal?.throwIfAborted()
-  const at = `${where}, node at ${address}`
-  const fields = new Fields(await store.disk.bytes(address, store.nodeBytes, at, options), at)
-  if (fields.u64(48) !== address) throw corrupt(at, 'its own address', fields.u64(48))
-  if (store.isCrc32c && crc32c(fields.slice(32, fields.length - 32)) !== fields.u32(0))
-    store.warnings.add(at, 'its checksum is wrong')
-  const items = fields.u32(96)
-  const found = fields.u8(100)
-  const capacity = Math.floor((store.nodeBytes - HEADER_BYTES) / (found === 0 ? ITEM_BYTES : POINTER_BYTES))
-  if (found !== level || level > MAX_LEVEL) throw corrupt(at, `level ${level}`, found)
-  if (items > capacity || (items === 0 && level > 0)) throw corrupt(at, `1 to ${capacity} items`, items)
-  return { fields, level, items }
-}
-
-/** Index of the last entry whose key is at most `key`, or -1. */
-const lastAtMost = ({ fields, level, items }: Node, key: Key): number => {
-  const size = level === 0 ? ITEM_BYTES : POINTER_BYTES
-  return lastIndex(items, index => compareKeys(keyAt(fields, HEADER_BYTES + index * size), key) <= 0)
+  /** What the log did to it. */
+  readonly changes?: TreeChanges
 }
 
 /** Items from the first that is at least `from` on, in order. */
@@ -98,9 +30,44 @@ export async function* itemsFrom(
   from: Key,
   options: AbortOptions,
 ): AsyncGenerator<Item, void, undefined> {
+  const changes = root.changes?.from(from)
+  let change = nextOf(changes)
+  for await (const item of storedItems(store, root, from, options)) {
+    for (; change !== undefined && compareKeys(change.key, item.key) < 0; change = nextOf(changes))
+      if (isItem(change)) yield change
+    // Its change, which comes next, stands for it.
+    if (change === undefined || compareKeys(change.key, item.key) !== 0) yield item
+  }
+  for (; change !== undefined; change = nextOf(changes)) if (isItem(change)) yield change
+}
+
+const nextOf = (changes: Generator<Change, void, undefined> | undefined): Change | undefined =>
+  changes?.next().value ?? undefined
+
+const isItem = (change: Change): change is Item => change.data !== undefined
+
+/** Items of one object and type from an offset on. */
+export async function* itemsOfType(
+  store: TreeStore,
+  root: TreeRoot,
+  { object, type, offset = 0n }: Pick<Key, 'object' | 'type'> & { readonly offset?: bigint },
+  options: AbortOptions,
+): AsyncGenerator<Item, void, undefined> {
+  for await (const item of itemsFrom(store, root, { object, type, offset }, options)) {
+    if (item.key.object !== object || item.key.type !== type) return
+    yield item
+  }
+}
+
+async function* storedItems(
+  store: TreeStore,
+  root: TreeRoot,
+  from: Key,
+  options: AbortOptions,
+): AsyncGenerator<Item, void, undefined> {
   const node = await readNode(store, root.address, root.level, root.where, options)
   let last: Key | undefined
-  for await (const item of itemsOf(store, node, from, root.where, options)) {
+  for await (const item of itemsBelow(store, node, from, root.where, options)) {
     // A child that is reached twice would begin again: that is how loops sideways end.
     if (last !== undefined && compareKeys(item.key, last) <= 0)
       throw corrupt(item.data.where, 'ascending keys', 'others')
@@ -109,28 +76,20 @@ export async function* itemsFrom(
   }
 }
 
-async function* itemsOf(
+async function* itemsBelow(
   store: TreeStore,
   node: Node,
   from: Key,
   where: string,
   options: AbortOptions,
 ): AsyncGenerator<Item, void, undefined> {
-  const { fields, level, items } = node
-  const first = Math.max(lastAtMost(node, from), 0)
-  for (let index = first; index < items; index++) {
-    if (level === 0) {
-      const at = HEADER_BYTES + index * ITEM_BYTES
-      const key = keyAt(fields, at)
-      // Offsets count from the end of the header.
-      if (compareKeys(key, from) >= 0)
-        yield {
-          key,
-          data: new Fields(fields.slice(HEADER_BYTES + fields.u32(at + 17), fields.u32(at + 21)), fields.where),
-        }
+  for (let index = Math.max(lastAtMost(node, from), 0); index < node.items; index++) {
+    if (node.level === 0) {
+      const item = itemIn(node, index)
+      if (compareKeys(item.key, from) >= 0) yield item
     } else {
-      const address = fields.u64(HEADER_BYTES + index * POINTER_BYTES + 17)
-      yield* itemsOf(store, await readNode(store, address, level - 1, where, options), from, where, options)
+      const child = await readNode(store, childIn(node, index), node.level - 1, where, options)
+      yield* itemsBelow(store, child, from, where, options)
     }
   }
 }
@@ -142,17 +101,39 @@ export const itemAtMost = async (
   key: Key,
   options: AbortOptions,
 ): Promise<Item | undefined> => {
+  const changed = root.changes?.atMost(key)
+  for (let at: Key | undefined = key; at !== undefined;) {
+    const stored = await storedAtMost(store, root, at, options)
+    if (stored === undefined) break
+    if (changed !== undefined && compareKeys(changed.key, stored.key) >= 0) break
+    if (root.changes?.has(stored.key) !== true) return stored
+    at = keyBefore(stored.key)
+  }
+  return changed !== undefined && isItem(changed) ? changed : undefined
+}
+
+/** What is kept under a key, or undefined. */
+export const itemAt = async (
+  store: TreeStore,
+  root: TreeRoot,
+  key: Key,
+  options: AbortOptions,
+): Promise<Fields | undefined> => {
+  const item = await itemAtMost(store, root, key, options)
+  return item !== undefined && compareKeys(item.key, key) === 0 ? item.data : undefined
+}
+
+const storedAtMost = async (
+  store: TreeStore,
+  root: TreeRoot,
+  key: Key,
+  options: AbortOptions,
+): Promise<Item | undefined> => {
   let node = await readNode(store, root.address, root.level, root.where, options)
   for (;;) {
     const index = lastAtMost(node, key)
     if (index < 0) return undefined
-    const { fields, level } = node
-    if (level === 0) {
-      const at = HEADER_BYTES + index * ITEM_BYTES
-      const bytes: Bytes = fields.slice(HEADER_BYTES + fields.u32(at + 17), fields.u32(at + 21))
-      return { key: keyAt(fields, at), data: new Fields(bytes, fields.where) }
-    }
-    const address = fields.u64(HEADER_BYTES + index * POINTER_BYTES + 17)
-    node = await readNode(store, address, level - 1, root.where, options)
+    if (node.level === 0) return itemIn(node, index)
+    node = await readNode(store, childIn(node, index), node.level - 1, root.where, options)
   }
 }

@@ -200,6 +200,9 @@ export const freshFileSystem = async (
   ]
   if (kind.mount === undefined) {
     python('fill', top, seed, files, maxFileBytes, 'plain')
+    // mtools gives names without ASCII letters the short name of underscores, and refuses a file that is called so itself.
+    for (const name of readdirSync(top, { recursive: true, encoding: 'utf8' }))
+      if (/(^|\/)_+$/.test(name)) rmSync(join(top, name), { recursive: true, force: true })
     const names = readdirSync(top).map(name => join(top, name))
     const env = { ...process.env, LC_ALL: 'C.UTF-8', TZ: 'UTC', MTOOLS_SKIP_CHECK: '1' }
     if (names.length > 0) execFileSync('mcopy', ['-s', '-m', '-Q', '-i', path, ...names, '::/'], { env })

@@ -40,9 +40,9 @@ export const crashedFileSystem = async (
   const commands = [
     'mount "$@" "$IMAGE" "$TOP"',
     ...(kind.name === 'btrfs' ? ['btrfs -q subvolume create "$TOP/sub"'] : []),
-    `python3 "$CHANGES" base "$TOP" ${seed} ${steps}`,
+    `python3 -IS "$CHANGES" base "$TOP" ${seed} ${steps}`,
     'sync -f "$TOP"',
-    `python3 "$CHANGES" change "$TOP" ${seed} ${steps}`,
+    `python3 -IS "$CHANGES" change "$TOP" ${seed} ${steps}`,
     'cp --sparse=always "$IMAGE" "$IMAGE.crashed"',
     'umount "$TOP"',
     'cp --sparse=always "$IMAGE.crashed" "$IMAGE"',
@@ -55,7 +55,7 @@ export const crashedFileSystem = async (
           'mount -r "$@" "$IMAGE" "$TOP"',
         ]
       : [`mount -r -o ${withoutLog} "$@" "$IMAGE" "$TOP"`]),
-    'python3 "$VIEW" show "$TOP"',
+    'python3 -IS "$VIEW" show "$TOP"',
     'umount "$TOP"',
   ]
   const variables = { IMAGE: path, TOP: top, CHANGES: helper('synced-changes.py'), VIEW: helper('kernel-view.py') }

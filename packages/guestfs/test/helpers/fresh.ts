@@ -164,7 +164,7 @@ export interface FreshFileSystem extends AsyncDisposable {
 
 const script = projectPath('packages', 'guestfs', 'test', 'helpers', 'kernel-view.py')
 const python = (...args: readonly (string | number)[]): string =>
-  execFileSync('python3', [script, ...args.map(String)], { maxBuffer: 1 << 30 }).toString()
+  execFileSync('python3', ['-IS', script, ...args.map(String)], { maxBuffer: 1 << 30 }).toString()
 
 /**
  * Runs the steps of a shell where nobody else sees the mounts: no other process keeps one busy by a copy of it, and none
@@ -208,19 +208,21 @@ export const freshFileSystem = async (
     if (names.length > 0) execFileSync('mcopy', ['-s', '-m', '-Q', '-i', path, ...names, '::/'], { env })
     entries = JSON.parse(python('show', top)) as ManifestEntry[]
   } else {
-    const fill = [seed, files, maxFileBytes, ...(kind.isPlain === true ? ['plain'] : [])].join(' ')
+    const fill = [seed, files, maxFileBytes, kind.isPlain === true ? 'plain' : 'unix'].join(' ')
     // Shown mounted anew, for what is still in the page cache of its maker counts as data, reserved or not.
-    const steps = [
-      'mount "$@" "$IMAGE" "$TOP"',
-      `python3 "$SCRIPT" fill "$TOP" ${fill}`,
+    const remount = [
       'sync -f "$TOP"',
       ...(isDirty ? ['cp --sparse=always "$IMAGE" "$IMAGE.dirty"'] : []),
       'umount "$TOP"',
       'mount -r "$@" "$IMAGE" "$TOP"',
-      'python3 "$SCRIPT" show "$TOP"',
+    ].join('\n')
+    const steps = [
+      'mount "$@" "$IMAGE" "$TOP"',
+      `python3 -IS "$SCRIPT" fill-and-show "$TOP" ${fill} "$REMOUNT" "$@"`,
       'umount "$TOP"',
     ]
-    entries = JSON.parse(inOwnNamespace(steps, { IMAGE: path, TOP: top, SCRIPT: script }, mount)) as ManifestEntry[]
+    const variables = { IMAGE: path, TOP: top, SCRIPT: script, REMOUNT: remount }
+    entries = JSON.parse(inOwnNamespace(steps, variables, mount)) as ManifestEntry[]
   }
   return {
     isDirty,

@@ -2,7 +2,9 @@
 
 Usage: kernel-view.py fill DIR SEED FILES MAX_BYTES [plain]
        kernel-view.py show DIR
+       kernel-view.py fill-and-show DIR SEED FILES MAX_BYTES KIND SCRIPT [ARGUMENT...]
 `plain` leaves out what FAT can't keep. `show` prints entries in the form of the manifests of ../shared/guestfs.
+`fill-and-show` runs a script of the shell in between, which mounts the directory anew: a second start of Python costs more.
 """
 import base64, errno, hashlib, json, os, random, stat, struct, sys
 
@@ -10,8 +12,8 @@ WHOLE_BYTES = 64 << 20
 
 
 def name(rng, kind):
-    # mtools cuts characters beyond U+FFFF short, and writes № as N.
-    letters = rng.choice(['abcdefghij ._-', 'абвгдежзик', 'файлЁ x', '日本語é' if kind == 'plain' else '日本語🙂№e\u0301'])
+    # mtools cuts characters beyond U+FFFF short, writes № as N, and asks before a name such as "_" replaces a short one.
+    letters = rng.choice(['abcdefghij .+-' if kind == 'plain' else 'abcdefghij ._-', 'абвгдежзик', 'файлЁ x', '日本語é' if kind == 'plain' else '日本語🙂№e\u0301'])
     text = ''.join(rng.choice(letters) for _ in range(rng.choice([1, 3, 8, 12, 13, 26, 60]))).strip('. ') or 'x'
     raw = text.encode()
     if kind != 'plain' and rng.random() < 0.1:
@@ -163,5 +165,10 @@ if __name__ == '__main__':
     root = sys.argv[2].encode()
     if sys.argv[1] == 'fill':
         fill(root, int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), *sys.argv[6:])
+    elif sys.argv[1] == 'fill-and-show':
+        fill(root, int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
+        if os.spawnvp(os.P_WAIT, 'sh', ['sh', '-e', '-c', sys.argv[7], 'sh', *sys.argv[8:]]) != 0:
+            sys.exit('the script between fill and show failed')
+        show(root)
     else:
         show(root)

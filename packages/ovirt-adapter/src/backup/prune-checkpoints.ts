@@ -10,9 +10,11 @@ import type { Engine } from '../engine/engine.ts'
 import { listCheckpoints, removeCheckpoint } from '../engine/resources/checkpoints.ts'
 import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import { readVm } from '../engine/resources/vms.ts'
+import type { Vm } from '../engine/resources/vms.ts'
 import { waitFor } from '../engine/wait-for.ts'
 import type { Journal } from '../journal/journal.ts'
 import { isOwn } from './ownership.ts'
+import { isPassing } from './vm-state.ts'
 
 export interface PruneOptions extends AbortOptions {
   readonly vmId: string
@@ -25,7 +27,7 @@ export interface PruneOptions extends AbortOptions {
   readonly repositoryId: string
 }
 
-/** How long the engine may take to remove one. */
+/** How long the engine may take to remove one, and a machine to pass from one state to the next. */
 const REMOVAL_TIMEOUT_MS = 600_000
 
 /** Whoever refuses for longer will do so for good. */
@@ -41,7 +43,7 @@ export const pruneCheckpoints = async (
     !keep.has(id) && (includesForeign || isOwn(journal, repositoryId, description))
   const unwanted = (await listCheckpoints(engine, vmId, { signal })).filter(isUnwanted)
   for (const { id } of unwanted) {
-    const { name, status } = await readVm(engine, vmId, { signal })
+    const { name, status } = await readSteady(engine, vmId, { signal })
     if (status !== 'up' && status !== 'down') {
       return { removed, warnings: [`checkpoints are left for the next backup, since ${name} is ${status}`] }
     }
@@ -58,6 +60,17 @@ export const pruneCheckpoints = async (
   }
   return { removed, warnings: [] }
 }
+
+/** A migration passes. @throws GranaryError `GRANARY_TIMEOUT` when it doesn't */
+const readSteady = async (engine: Engine, vmId: string, { signal }: AbortOptions): Promise<Vm> =>
+  await waitFor(async () => await readVm(engine, vmId, { signal }), {
+    clock: engine.clock,
+    timeoutMs: REMOVAL_TIMEOUT_MS,
+    what: 'the machine is up or down',
+    isDone: ({ status }) => !isPassing(status),
+    describe: ({ name, status }) => `${name}: ${status}`,
+    signal,
+  })
 
 const removeOne = async (engine: Engine, vmId: string, id: string, { signal }: AbortOptions): Promise<void> => {
   await removeCheckpoint(engine, vmId, id, { conflictTimeoutMs: REFUSAL_TIMEOUT_MS, signal })

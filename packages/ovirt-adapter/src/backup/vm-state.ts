@@ -19,6 +19,9 @@ const PASSING = new Set([
   'image_locked',
 ])
 
+/** Whether a state lasts only until something that is under way has ended. */
+export const isPassing = (status: string): boolean => PASSING.has(status)
+
 const HINTS: Readonly<Record<string, string>> = {
   paused: 'resume the machine or shut it down; when it paused for lack of space, make space first',
   suspended: 'start the machine or shut it down: its memory is no part of a backup',
@@ -38,7 +41,7 @@ export const waitUntilSteady = async (
   vmId: string,
   { timeoutMs, signal }: AbortOptions & { readonly timeoutMs: number },
 ): Promise<Vm> => {
-  const isDone = (vm: Vm): boolean => !PASSING.has(vm.status)
+  const isDone = (vm: Vm): boolean => !isPassing(vm.status)
   const read = async (): Promise<Vm> => await readVm(engine, vmId, { signal })
   const { clock } = engine
   try {

@@ -71,7 +71,12 @@ const onEachHost = async (
   for (const host of hosts(scene)) await scene.world.simulator.faults.imageio(host, fault)
 }
 
+const domainOf = ({ world }: Scene): string => world.simulator.site.storageDomains[0]?.id ?? ''
+
 const MINUTE_MS = 60_000
+
+/** What another installation writes into its backup. */
+const FOREIGN = 'granary 11111111 of another installation'
 
 const loseAnswer =
   (method: string, path: string, times = 1) =>
@@ -80,6 +85,9 @@ const loseAnswer =
 
 /** Bytes of a storage domain that a fault took. */
 const taken = new WeakMap<World, number>()
+
+/** What imageio answers with errors for. */
+const failing = new WeakMap<World, readonly { disarm(): void }[]>()
 
 const powerOn = (scene: Scene): void => {
   const { world, vmId } = scene
@@ -291,6 +299,39 @@ export const FAULTS = {
       'full cold': 'does not apply',
       'incremental cold': 'does not apply',
     }),
+  },
+  'the storage domain is gone while data is read': {
+    arm: scene =>
+      scene.at('backup-read', async () => {
+        scene.world.simulator.faults.setStorageDomainStatus(domainOf(scene), 'inactive')
+        const fault = { effect: { kind: 'status', status: 500 }, times: 10_000 } as const
+        const armed = hosts(scene).map(async host => await scene.world.simulator.faults.imageio(host, fault))
+        failing.set(scene.world, await Promise.all(armed))
+      }),
+    mend: scene => {
+      scene.world.simulator.faults.setStorageDomainStatus(domainOf(scene), 'active')
+      for (const fault of failing.get(scene.world) ?? []) fault.disarm()
+    },
+    outcomes: all('fails'),
+  },
+  'the machine is migrated while data is read': {
+    arm: ({ at, world, vmId }) => at('backup-read', async () => await world.engine.act(`/vms/${vmId}/migrate`)),
+    // Other backups do not let it go.
+    outcomes: all('does not apply', { 'full hybrid': 'completes', 'incremental hybrid': 'completes' }),
+  },
+  'another installation backs it up at the same time': {
+    arm: async scene => {
+      const { engine, simulator } = scene.world
+      const backups = `/vms/${scene.vmId}/backups`
+      const disk = scene.diskIds.map(id => ({ id }))
+      const { id } = await engine.create(backups, { description: FOREIGN, disks: { disk } })
+      void simulator.clock.sleep(2 * MINUTE_MS).then(async () => await engine.act(`${backups}/${String(id)}/finalize`))
+    },
+    mend: ({ world, vmId }) => {
+      const { checkpoints } = world.simulator.vm(vmId)
+      if (checkpoints.every(({ description }) => description !== FOREIGN)) throw new Error('what is theirs is gone')
+    },
+    outcomes: all('completes'),
   },
   'the merge of the snapshot fails': {
     arm: ({ world, vmId }) => world.simulator.faults.failMerges(vmId, 2),

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { GranaryError, copyDisk, isGranaryError } from '@granary/core'
+import { GranaryError, copyDisk, formatBytes, isGranaryError } from '@granary/core'
 import type { AbortOptions, CopyCounts, DiskReader, DiskWriter } from '@granary/core'
 import { createQcow2, openQcow2Writer } from '@granary/qcow2'
 import type { RestoreContext } from './context.ts'
@@ -36,6 +36,9 @@ export interface FillJob {
 const FIRST_WAIT_MS = 2000
 const LONGEST_WAIT_MS = 30_000
 
+/** Attempts in a row that moved bytes and got no further than those before: a full storage domain stays full. */
+const MOST_IN_VAIN = 20
+
 /** What will not go away by trying again: the copy itself is damaged, the caller left, or what we ask for is wrong. */
 const FATAL = new Set<string>([
   'GRANARY_CORRUPT',
@@ -47,7 +50,8 @@ const FATAL = new Set<string>([
   'GRANARY_LIMIT',
 ])
 
-/** @throws GranaryError `GRANARY_TIMEOUT` when nothing has moved for `uploadStallMs`; what will not pass */
+/** @throws GranaryError `GRANARY_TIMEOUT` when nothing has moved for `uploadStallMs`, or it breaks at the same place again and again;
+ * what will not pass */
 export const fillDisk = async (
   context: RestoreContext,
   job: FillJob,
@@ -56,36 +60,42 @@ export const fillDisk = async (
   const { clock } = context.engine
   const { uploadStallMs } = context.settings
   let movedMs = clock.now()
-  let moves = 0
-  const onMove = (): void => {
-    movedMs = clock.now()
-    moves++
-  }
-  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
-    const movesBefore = moves
+  let furthestBytes = 0
+  let attemptsInVain = 0
+  let waitMs = FIRST_WAIT_MS
+  for (;;) {
+    const startMs = movedMs
+    const startBytes = furthestBytes
+    const onMove = (doneBytes: number): void => {
+      movedMs = clock.now()
+      furthestBytes = Math.max(furthestBytes, doneBytes)
+    }
     try {
       return await fillOnce(context, job, { onMove, signal })
     } catch (error) {
       signal?.throwIfAborted()
       if (!isGranaryError(error) || FATAL.has(error.code)) throw error
-      if (moves > movesBefore) waitMs = FIRST_WAIT_MS
-      if (clock.now() - movedMs >= uploadStallMs) throw stalled(error, job, uploadStallMs)
+      if (furthestBytes > startBytes) [waitMs, attemptsInVain] = [FIRST_WAIT_MS, 0]
+      else if (movedMs > startMs) attemptsInVain++
+      if (clock.now() - movedMs >= uploadStallMs || attemptsInVain >= MOST_IN_VAIN)
+        throw stalled(error, job, furthestBytes)
       await clock.sleep(waitMs, signal)
+      waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)
     }
   }
 }
 
-const stalled = (error: GranaryError, { alias }: FillJob, stallMs: number): GranaryError =>
+const stalled = (error: GranaryError, { alias }: FillJob, furthestBytes: number): GranaryError =>
   new GranaryError(
     'GRANARY_TIMEOUT',
-    `disk "${alias}" has not moved for ${Math.round(stallMs / 60_000)} min: ${error.message}`,
+    `disk "${alias}" does not get beyond ${formatBytes(furthestBytes)}, however often it is tried: ${error.message}`,
     { detail: { ...error.detail, disk: alias }, cause: error, retryable: true },
   )
 
 const fillOnce = async (
   { engine, settings, openUpload, onEvent }: RestoreContext,
   job: FillJob,
-  { onMove, signal }: AbortOptions & { readonly onMove: () => void },
+  { onMove, signal }: AbortOptions & { readonly onMove: (doneBytes: number) => void },
 ): Promise<CopyCounts> => {
   const transfer = await ensureUpload(engine, {
     diskId: job.diskId,
@@ -108,20 +118,17 @@ const fillOnce = async (
   await job.onWrite()
   const { reader, alias } = job
   const moved = (doneBytes: number): void => {
-    onMove()
+    onMove(doneBytes)
     onEvent?.({ type: 'disk-progress', disk: alias, doneBytes, totalBytes: reader.sizeBytes })
   }
-  if (job.qcow2Bytes !== undefined) {
-    const counts = await fillWithQcow2(job, image, { sizeBytes: job.qcow2Bytes, onProgress: moved, signal })
-    onMove()
-    return counts
-  }
+  if (job.qcow2Bytes !== undefined)
+    return await fillWithQcow2(job, image, { sizeBytes: job.qcow2Bytes, onProgress: moved, signal })
   const counts = await copyFrom(reader, image, {
     startBytes: job.state().watermarkBytes,
     differencesOnly: job.differencesOnly,
     concurrency: connections,
     onDurable: async watermarkBytes => {
-      onMove()
+      onMove(watermarkBytes)
       await job.learnWatermark(watermarkBytes)
     },
     onProgress: moved,

@@ -19,6 +19,8 @@ import type { RestoreSite } from './restore-site.ts'
 
 const FLOWS: readonly RestoreFlow[] = ['new machine', 'in place']
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
+/** Part of a fault's name: only its cells, all of them. */
+const only = process.env['GRANARY_TEST_FAULT']
 t.setTimeout(600_000)
 
 const cells = Object.keys(RESTORE_FAULTS).flatMap((name, row) =>
@@ -30,7 +32,7 @@ const cells = Object.keys(RESTORE_FAULTS).flatMap((name, row) =>
 )
 const chosen = cells.filter(({ name, flow, isSample }) => {
   const fault: RestoreFault = RESTORE_FAULTS[name]
-  return (isLong || isSample) && fault.outcomes[flow] !== 'does not apply'
+  return (only === undefined ? isLong || isSample : name.includes(only)) && fault.outcomes[flow] !== 'does not apply'
 })
 t.comment(`${chosen.length} of ${cells.length} cells`)
 

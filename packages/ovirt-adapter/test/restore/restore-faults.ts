@@ -36,6 +36,15 @@ const onEachHost = async ({ simulator }: RestoreSite, act: (hostId: string) => P
   for (const hostId of simulator.site.hostIds) await act(hostId)
 }
 
+const firstDomain = ({ simulator }: RestoreSite): RestoreSite['simulator']['site']['storageDomains'][number] => {
+  const [domain] = simulator.site.storageDomains
+  if (domain === undefined) throw new Error('a site has a storage domain')
+  return domain
+}
+
+/** Bytes of a storage domain that a fault took. */
+const taken = new WeakMap<RestoreSite, number>()
+
 export const RESTORE_FAULTS = {
   'the engine is not reached for 6 minutes': {
     arm: ({ site, atUpload }) => atUpload(() => site.simulator.faults.engineAway(6 * MINUTE_MS, 'network')),
@@ -130,6 +139,49 @@ export const RESTORE_FAULTS = {
   'the engine rejects a disk after its upload, and removes it': {
     arm: ({ site, atUpload }) => atUpload(diskId => site.simulator.faults.failVerification(diskId)),
     // A disk that was there before is lost by that: no restore can prevent it.
+    outcomes: { 'new machine': 'completes', 'in place': 'does not apply' },
+  },
+  'extents take ten minutes': {
+    arm: async ({ site }) =>
+      await onEachHost(
+        site,
+        async id =>
+          await site.simulator.faults.imageio(id, {
+            effect: { kind: 'delay', ms: 10 * MINUTE_MS },
+            when: ({ resource }) => resource === 'extents',
+          }),
+      ),
+    outcomes: both('completes'),
+  },
+  'the storage domain is full': {
+    arm: ({ site, atUpload }) =>
+      atUpload(() => {
+        const { space } = firstDomain(site)
+        taken.set(site, space.availableBytes)
+        space.take(space.availableBytes)
+      }),
+    mend: ({ site }) => firstDomain(site).space.give(taken.get(site) ?? 0),
+    // In place it writes where there was data, which needs no more room.
+    outcomes: { 'new machine': 'resumable', 'in place': 'completes' },
+  },
+  'the power of the host fails for a moment: what was not flushed is lost': {
+    arm: async ({ site }) => {
+      const { simulator } = site
+      let writes = 0
+      await onEachHost(
+        site,
+        async id =>
+          await simulator.faults.imageio(id, {
+            effect: { kind: 'drop', afterBytes: 4096 },
+            when: ({ method }) => {
+              if (method !== 'PUT' || ++writes !== 3) return false
+              void simulator.crashHost(id).then(() => simulator.recoverHost(id))
+              return true
+            },
+          }),
+      )
+    },
+    // In place each disk has one write here: no moment in between.
     outcomes: { 'new machine': 'completes', 'in place': 'does not apply' },
   },
   'the account may no longer do it (403)': {

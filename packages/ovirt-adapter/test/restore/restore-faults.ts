@@ -181,8 +181,7 @@ export const RESTORE_FAULTS = {
           }),
       )
     },
-    // In place each disk has one write here: no moment in between.
-    outcomes: { 'new machine': 'completes', 'in place': 'does not apply' },
+    outcomes: { 'new machine': 'completes', 'in place': 'completes' },
   },
   'the account may no longer do it (403)': {
     arm: ({ site }) =>

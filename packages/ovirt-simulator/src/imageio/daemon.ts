@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
 import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createServer as createNetServer } from 'node:net'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import { GranaryError } from '@granary/core'
@@ -286,6 +287,7 @@ const createSilentServer = (): NetServer => createNetServer({ pauseOnConnect: tr
 /** All connections were destroyed before. */
 const closed = async (server: NetServer): Promise<void> => {
   const closing = once(server, 'close')
+  await nextTurn() // Node looks at each connection as it closes a server, and stumbles over those that have just lost their socket.
   server.close()
   await closing
 }

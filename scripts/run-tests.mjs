@@ -24,7 +24,7 @@ for await (const line of createInterface({ input: tap.stdout })) {
     counts.failed++
     console.log(`FAILED ${file}: ${text}`)
   } else if (indent.length === 4) counts.passed++
-  if (indent === '') console.log(`${isNotOk ? 'FAILED' : 'ok'} ${text.replace(/ # time=.*/, '')}`)
+  if (indent === '') console.log(`${isNotOk ? 'FAILED' : 'ok'} ${text.replace(/ # time=([\d.]+m?s).*/, ' ($1)')}`)
 }
 const code = await new Promise(resolve => tap.on('close', resolve))
 if (leftOut.size > 0)

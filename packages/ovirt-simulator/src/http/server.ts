@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { SimulatorClock } from '../clock/clock.ts'
 import type { HttpFault, HttpFaults } from '../faults/http-faults.ts'
 import type { Moments } from '../model/moments.ts'
@@ -46,6 +46,12 @@ export const startServer = async (options: ServerOptions): Promise<EngineServer>
   const { clock, identity } = options
   const requests: SeenRequest[] = []
   const server = createServer({ cert: identity.cert, key: identity.key, keepAlive: true })
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.closeIdleConnections = () => undefined // `close` would call it, and it stumbles over parsers without a socket.
   server.keepAliveTimeout = 0 // Real seconds mean nothing here: connections stay until somebody closes them.
   server.on('request', (request, response) => {
     requests.push({ method: request.method ?? '', url: request.url ?? '', atMs: clock.now() })
@@ -68,7 +74,7 @@ export const startServer = async (options: ServerOptions): Promise<EngineServer>
     requests,
     async [Symbol.asyncDispose]() {
       server.close()
-      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
     },
   }
 }

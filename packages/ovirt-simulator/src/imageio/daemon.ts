@@ -4,7 +4,6 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
 import { once } from 'node:events'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createServer as createNetServer } from 'node:net'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import { GranaryError } from '@granary/core'
@@ -215,6 +214,8 @@ export class Imageio implements AsyncDisposable {
     server.keepAliveTimeout = 0
     server.requestTimeout = 0
     server.headersTimeout = 0
+    // `close` would call it, and it stumbles over parsers that have just lost their socket: all sockets are closed here.
+    server.closeIdleConnections = () => undefined
     const connections = new WeakMap<Socket, Connection>()
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       const known = connections.get(request.socket)
@@ -287,7 +288,6 @@ const createSilentServer = (): NetServer => createNetServer({ pauseOnConnect: tr
 /** All connections were destroyed before. */
 const closed = async (server: NetServer): Promise<void> => {
   const closing = once(server, 'close')
-  await nextTurn() // Node looks at each connection as it closes a server, and stumbles over those that have just lost their socket.
   server.close()
   await closing
 }

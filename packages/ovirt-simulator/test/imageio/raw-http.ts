@@ -43,7 +43,10 @@ export const readAnswer = async (socket: Socket, method: string): Promise<RawAns
       const chunk = socket.read() as Buffer | null
       if (chunk !== null) return chunk
       if (socket.readableEnded || socket.destroyed) throw new Error('the connection ended')
-      await Promise.race(['readable', 'end', 'close'].map(event => once(socket, event)))
+      const waiting = new AbortController() // Takes the listeners of the events that did not come away.
+      const { signal } = waiting
+      await Promise.race(['readable', 'end', 'close'].map(async event => await once(socket, event, { signal })))
+      waiting.abort()
     }
   }
   const readHead = async (): Promise<string[]> => {

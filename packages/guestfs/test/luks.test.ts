@@ -25,8 +25,8 @@ const KEY = 'ein geheimnis'
 const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))
 const content = seededBytes(2_000_000, 7)
 
-const argon2: Argon2 = async ({ password, salt, memoryKiB, passes, lanes, lengthBytes }) =>
-  await argon2Wasm.hash(password, salt, { memoryKiB, passes, lanes }, lengthBytes)
+const argon2: Argon2 = async ({ variant, password, salt, memoryKiB, passes, lanes, lengthBytes }) =>
+  await argon2Wasm.hash(password, salt, { memoryKiB, passes, lanes }, lengthBytes, variant)
 
 const scratch = (t: { teardown(action: () => void): void }): string => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-guestfs-'))
@@ -61,9 +61,9 @@ const expectFile = async (t: Test, path: string): Promise<void> => {
 }
 
 const FAST = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000']
-const ARGON2ID = [
+const argon2Words = (variant: string): string[] => [
   '--pbkdf',
-  'argon2id',
+  variant,
   '--pbkdf-force-iterations',
   '4',
   '--pbkdf-memory',
@@ -72,7 +72,8 @@ const ARGON2ID = [
   '2',
 ]
 const LUKS2: Readonly<Record<string, readonly string[]>> = {
-  'aes-xts-plain64, sectors of 512, argon2id': ['--sector-size', '512', ...ARGON2ID],
+  'aes-xts-plain64, sectors of 512, argon2id': ['--sector-size', '512', ...argon2Words('argon2id')],
+  'aes-xts-plain64, argon2i, as cryptsetup 2.0 made them': argon2Words('argon2i'),
   'aes-xts-plain64, sectors of 4096': ['--sector-size', '4096', ...FAST],
   'aes-xts-plain64, 256 bits, sha512': ['--key-size', '256', '--hash', 'sha512', ...FAST],
   'aes-cbc-plain64, sectors of 2048': [

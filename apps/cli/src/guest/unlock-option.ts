@@ -52,10 +52,5 @@ const readKey = async (path: string): Promise<Bytes> => {
   }
 }
 
-const argon2: Argon2 = async ({ variant, password, salt, memoryKiB, passes, lanes, lengthBytes }) => {
-  if (variant !== 'argon2id')
-    throw new GranaryError('GRANARY_UNSUPPORTED', `key derivation by ${variant} is not built in`, {
-      hint: 'add a key slot with --pbkdf argon2id or pbkdf2',
-    })
-  return await defaultArgon2Engine().hash(password, salt, { memoryKiB, passes, lanes }, lengthBytes)
-}
+const argon2: Argon2 = async ({ variant, password, salt, memoryKiB, passes, lanes, lengthBytes }) =>
+  await defaultArgon2Engine().hash(password, salt, { memoryKiB, passes, lanes }, lengthBytes, variant)

@@ -1,5 +1,5 @@
 /**
- * Argon2id (RFC 9106): native where a prebuilt binary fits, else WebAssembly, with equal output.
+ * Argon2id, and Argon2i for what others have sealed (RFC 9106): native where a prebuilt binary fits, else WebAssembly, with equal output.
  * See docs/decisions/0004-argon2.md.
  *
  * @module
@@ -18,9 +18,12 @@ export interface Argon2Cost {
   readonly lanes: number
 }
 
+export type Argon2Variant = 'argon2id' | 'argon2i'
+
 export interface Argon2Engine {
   readonly name: 'native' | 'wasm'
-  hash(password: Bytes, salt: Bytes, cost: Argon2Cost, lengthBytes: number): Promise<Bytes>
+  /** @param variant `argon2id` when left out: slots use no other */
+  hash(password: Bytes, salt: Bytes, cost: Argon2Cost, lengthBytes: number, variant?: Argon2Variant): Promise<Bytes>
 }
 
 /** The part of `@node-rs/argon2` that is used. */
@@ -39,8 +42,8 @@ interface NativeModule {
   ): Promise<Buffer>
 }
 
-/** The addon's numbers for Argon2id and for version 0x13. */
-const ARGON2ID = 2
+/** The addon's numbers for the variants and for version 0x13. */
+const ALGORITHM: Readonly<Record<Argon2Variant, number>> = { argon2i: 1, argon2id: 2 }
 const VERSION_0X13 = 1
 
 /** The native engine, or undefined where no prebuilt binary fits. */
@@ -49,10 +52,10 @@ export const loadArgon2Native = (): Argon2Engine | undefined => {
   if (native === undefined) return undefined
   return {
     name: 'native',
-    hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes) => {
+    hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes, variant = 'argon2id') => {
       const cost = { memoryCost: memoryKiB, timeCost: passes, parallelism: lanes, outputLen: lengthBytes }
       return new Uint8Array(
-        await native.hashRaw(password, { algorithm: ARGON2ID, version: VERSION_0X13, salt, ...cost }),
+        await native.hashRaw(password, { algorithm: ALGORITHM[variant], version: VERSION_0X13, salt, ...cost }),
       )
     },
   }
@@ -61,9 +64,9 @@ export const loadArgon2Native = (): Argon2Engine | undefined => {
 /** The WebAssembly engine, which uses one thread whatever the lanes. Loaded when first used: it takes as long as all the rest. */
 export const argon2Wasm: Argon2Engine = {
   name: 'wasm',
-  hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes) => {
-    const { argon2id } = require('hash-wasm') as typeof HashWasm
-    return await argon2id({
+  hash: async (password, salt, { memoryKiB, passes, lanes }, lengthBytes, variant = 'argon2id') => {
+    const functions = require('hash-wasm') as typeof HashWasm
+    return await functions[variant]({
       password,
       salt,
       memorySize: memoryKiB,

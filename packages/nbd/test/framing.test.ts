@@ -289,3 +289,30 @@ t.test('what breaks the protocol is found, whichever way it is cut', async t => 
       )
     }
 })
+
+t.test('what breaks the protocol with extended headers', async t => {
+  const status = { command: COMMAND.blockStatus, flags: 0, offset: 1000, length: 100 }
+  const read = { command: COMMAND.read, flags: 0, offset: 1000, length: 100, target: new Uint8Array(100) }
+  const extended = (type: number, payloadHead: Uint8Array, length = payloadHead.length): Uint8Array =>
+    encodeChunkHeader({ cookie: { high: 0, low: 1 }, flags: 1, type, length, requestOffset: 1000, payloadHead }, true)
+  const sound = encodeStatusChunk({ contextId: 1, extents: [{ length: 2 ** 40, flags: 3 }] }, true)
+  const miscounted = sound.slice()
+  viewOf(miscounted).setUint32(4, 2)
+  const compact = encodeStatusChunk({ contextId: 1, extents: [{ length: 9, flags: 0 }] }, false)
+  const cases: readonly [string, typeof read | typeof status, Uint8Array][] = [
+    ['a simple reply', status, encodeSimpleReply({ high: 0, low: 1 }, 5)],
+    ['a structured reply', read, chunk(1, CHUNK.none, true, new Uint8Array(0))],
+    ['a compact status', status, extended(CHUNK.blockStatus, compact)],
+    ['a status that counts wrong', status, extended(CHUNK.blockStatusExtended, miscounted)],
+    ['a payload of 2^60 bytes', read, extended(CHUNK.offsetData, new Uint8Array(0), 2 ** 60)],
+  ]
+  const feedOne = (spec: typeof read | typeof status, bytes: Uint8Array): PendingRequest => {
+    const request = new PendingRequest(spec, () => undefined)
+    const find = (): PendingRequest => request
+    feed(new ReplyParser({ style: 'extended', find, done: () => undefined }), bytes, [5], true)
+    return request
+  }
+  for (const [name, spec, bytes] of cases) t.throws(() => feedOne(spec, bytes), { code: 'GRANARY_PROTOCOL' }, name)
+  const { statuses } = feedOne(status, extended(CHUNK.blockStatusExtended, sound))
+  t.strictSame([...statuses], [[1, [{ length: 2 ** 40, flags: 3 }]]])
+})

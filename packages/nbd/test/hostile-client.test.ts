@@ -1,9 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { GranaryError, memoryDisk } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
@@ -332,70 +330,6 @@ t.test('idle connections are ended in time, before and during TLS', async t => {
   await peer.closed
   await untilEmpty(secure.server)
   t.match(secure.errors, [{ code: 'GRANARY_PROTOCOL', message: /TLS/ }])
-})
-
-t.test('closing lets work finish, refuses new work, and waits for nobody longer than its grace', async t => {
-  let finish = (): void => undefined
-  let entered = (): void => undefined
-  const disk = memoryDisk(seededBytes(MiB, 2))
-  const slow: DiskReader & DiskWriter = {
-    ...disk,
-    async read(offset, target, options) {
-      await new Promise<void>(resolve => {
-        finish = resolve
-        entered()
-      })
-      await disk.read(offset, target, options)
-    },
-  }
-  const options = { reconnectAttempts: 0 }
-  const beginRead = async (path: string) => {
-    const client = await connectNbd(`nbd+unix:///?socket=${path}`, options)
-    const isEntered = new Promise<void>(resolve => {
-      entered = resolve
-    })
-    const reading = client.read(0, new Uint8Array(4096))
-    await isEntered
-    return { client, reading }
-  }
-  const { where, server } = await serve({ limits: { closeGraceMs: 600_000 } }, slow)
-  const patient = await beginRead(where.path)
-  const closing = server.close()
-  await t.rejects(connectNbd(`nbd+unix:///?socket=${where.path}`, options), { code: 'GRANARY_IO' })
-  finish()
-  await patient.reading
-  await closing
-  t.notOk(existsSync(where.path), 'the socket is gone')
-  await patient.client[Symbol.asyncDispose]()
-
-  const stuck = await serve({ limits: { closeGraceMs: 50 } }, slow)
-  const waiting = await beginRead(stuck.where.path)
-  const end = stuck.server.close()
-  await t.rejects(waiting.reading, { code: 'GRANARY_IO' }, 'the grace is over')
-  finish()
-  await end
-  await waiting.client[Symbol.asyncDispose]()
-})
-
-t.test('a stale socket is replaced, a live one is not, and a file is left alone', async t => {
-  const folder = temporaryFolder(t)
-  const path = join(folder, 's')
-  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
-  spawnSync(process.execPath, ['-e', script])
-  t.ok(existsSync(path), 'a killed server leaves its socket')
-  const exports = [{ name: '', disk: memoryDisk(new Uint8Array(4096)) }]
-  const server = await serveNbd({ exports, listen: { kind: 'unix', path } })
-  await t.rejects(serveNbd({ exports, listen: { kind: 'unix', path } }), { code: 'GRANARY_LOCKED' })
-  await server.close()
-  t.notOk(existsSync(path))
-  writeFileSync(path, 'precious')
-  await t.rejects(serveNbd({ exports, listen: { kind: 'unix', path } }), { code: 'GRANARY_EXISTS' })
-  t.equal(readFileSync(path, 'utf8'), 'precious')
-  const abstract = { kind: 'unix', path: `\0granary-${process.pid}` } as const
-  const hidden = await serveNbd({ exports, listen: abstract })
-  await using disk = await connectNbd(hidden.uriOf())
-  t.equal(disk.sizeBytes, 4096)
-  await hidden.close()
 })
 
 t.test('options of a server are checked', async t => {

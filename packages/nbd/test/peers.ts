@@ -1,8 +1,8 @@
 /** Programs that speak NBD, started for one test and ended with it. */
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -68,6 +68,21 @@ const accepts = async (where: { path: string } | { host: string; port: number })
     socket.once('error', () => resolve(false))
   })
 
+/**
+ * How QEMU calls what Node makes of an abstract name: the Node 20 line fills it up with zeros (`off`),
+ * later ones take it as it is (`on`).
+ */
+export const abstractTight = async (): Promise<'on' | 'off'> => {
+  const name = `granary-nbd-probe-${process.pid}`
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(`\0${name}`, resolve))
+  const bound = readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .some(line => line.endsWith(`@${name}`))
+  await new Promise(resolve => server.close(resolve))
+  return bound ? 'on' : 'off'
+}
+
 export interface Finished {
   readonly code: number | null
   readonly stdout: string
@@ -99,7 +114,6 @@ export const mustRun = (program: string, ...args: readonly string[]): string => 
 
 /** A port that was free a moment ago. */
 export const freePort = async (): Promise<number> => {
-  const { createServer } = await import('node:net')
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { FRAME_BYTES, INFO, OPTION, OPTION_REPLY } from '../src/protocol/constants.ts'
+import { FRAME_BYTES, OPTION, OPTION_REPLY, OPTION_REPLY_ERROR_BIT } from '../src/protocol/constants.ts'
 import { FrameReader } from '../src/protocol/frame-reader.ts'
 import { encodeClientFlags, encodeGreeting } from '../src/protocol/greeting.ts'
 import {
@@ -51,10 +51,18 @@ export class RawPeer {
     return { reply, data: await this.reader.read(length) }
   }
 
-  request(fields: Partial<Request>, payload?: Uint8Array): void {
+  request(fields: Partial<Request>, payload?: Uint8Array, isExtended = false): void {
     const request = { flags: 0, command: 0, cookie: { high: 7, low: 9 }, offset: 0, length: 0, ...fields }
-    this.write(encodeRequest(request, false))
+    this.write(encodeRequest(request, isExtended))
     if (payload !== undefined) this.write(payload)
+  }
+
+  /** All replies to an option, up to the final one. */
+  async optionReplies(option: number, data?: Uint8Array): Promise<{ reply: number; data: Uint8Array }[]> {
+    const replies = [await this.option(option, data)]
+    const isFinal = (reply: number): boolean => reply === OPTION_REPLY.ack || reply >= OPTION_REPLY_ERROR_BIT
+    while (!isFinal(replies.at(-1)?.reply ?? 0)) replies.push(await this.optionReply())
+    return replies
   }
 
   /** Error number of a simple reply. */
@@ -111,6 +119,8 @@ export interface FakeExport {
   readonly isStructured?: boolean
   /** INFO replies besides the size. */
   readonly infos?: readonly Uint8Array[]
+  /** What SET_META_CONTEXT selects. @default what was asked for */
+  readonly contexts?: readonly Uint8Array[]
 }
 
 /** Plays the server's part of a handshake up to the open export. */
@@ -127,9 +137,11 @@ export const welcomeClient = async (peer: RawPeer, fake: FakeExport): Promise<vo
       peer.write(encodeOptionReply(option, OPTION_REPLY.ack))
       return
     }
-    if (option === OPTION.setMetaContext)
-      for (const [i, query] of decodeMetaContextRequest(data).queries.entries())
-        peer.write(encodeOptionReply(option, OPTION_REPLY.metaContext, encodeMetaContext(i + 1, query)))
+    if (option === OPTION.setMetaContext) {
+      const asked = decodeMetaContextRequest(data).queries.map((query, i) => encodeMetaContext(i + 1, query))
+      for (const context of fake.contexts ?? asked)
+        peer.write(encodeOptionReply(option, OPTION_REPLY.metaContext, context))
+    }
     const isKnown = isStructured && (option === OPTION.structuredReply || option === OPTION.setMetaContext)
     peer.write(encodeOptionReply(option, isKnown ? OPTION_REPLY.ack : OPTION_REPLY.errorUnsupported))
   }
@@ -138,5 +150,3 @@ export const welcomeClient = async (peer: RawPeer, fake: FakeExport): Promise<vo
 /** The next request of the client. */
 export const nextRequest = async (peer: RawPeer): Promise<Request> =>
   decodeRequest(await peer.reader.read(FRAME_BYTES.request), false)
-
-export const NAME_INFO = INFO.name

@@ -1,13 +1,13 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { memoryDisk } from '@granary/core'
-import type { DiskReader } from '@granary/core'
+import type { DiskReader, DiskWriter, Extent } from '@granary/core'
 import { seededBytes } from '@granary/testing'
 import { serveNbd } from '../src/index.ts'
 import type { NbdServer } from '../src/index.ts'
-import { missing, run, temporaryFolder } from './peers.ts'
+import { abstractTight, missing, run, temporaryFolder } from './peers.ts'
 
 const MiB = 1024 * 1024
 const SERVE_MAIN = fileURLToPath(new URL('./serve-main.js', import.meta.url))
@@ -120,6 +120,8 @@ h.add_meta_context("base:allocation")
 h.add_meta_context("qemu:dirty-bitmap:b0")
 h.connect_uri("${uri}")
 assert h.get_structured_replies_negotiated()
+if hasattr(h, "get_extended_headers_negotiated"): # libnbd 1.18
+    assert h.get_extended_headers_negotiated()
 assert h.pread(5, 0) == open("${image}", "rb").read(5)
 assert h.pread_structured(4096, 1048576, lambda *chunk: None, nbd.CMD_FLAG_DF) == bytes(4096)
 h.pwrite(b"hello", 100, nbd.CMD_FLAG_FUA)
@@ -198,17 +200,73 @@ t.test('qemu-img sees our bitmap', { skip: missing('qemu-img') }, async t => {
   )
 })
 
+t.test('QEMU finds our abstract socket', { skip: missing('qemu-img') }, async t => {
+  const bytes = content()
+  const image = join(temporaryFolder(t), 'd.img')
+  writeFileSync(image, bytes)
+  const name = `granary-nbd-server-${process.pid}`
+  const exports = [{ name: '', disk: memoryDisk(bytes) }]
+  await using server = await serveNbd({ exports, listen: `nbd+unix:///?socket=%00${name}` })
+  t.match(server.uriOf(), '%00')
+  const options = `driver=nbd,server.type=unix,server.path=${name},server.abstract=on,server.tight=${await abstractTight()}`
+  const raw = `driver=raw,file.filename=${image}`
+  const compared = await run('qemu-img', ['compare', '--image-opts', raw, options])
+  t.match(compared, { code: 0, stdout: /identical/ }, compared.stderr)
+})
+
+t.test('nbdinfo sees how deep in a chain data lies', { skip: missing('nbdinfo') }, async t => {
+  const disk: DiskReader = {
+    ...memoryDisk(new Uint8Array(3 * MiB)),
+    async *extents({ offset = 0, length = 3 * MiB - offset } = {}) {
+      const all: readonly Extent[] = [
+        { offset: 0, length: MiB, kind: 'data', depth: 0, present: true },
+        { offset: MiB, length: MiB, kind: 'zero', depth: 2, present: true },
+        { offset: 2 * MiB, length: MiB, kind: 'hole', present: false },
+      ]
+      for (const each of all) {
+        const start = Math.max(offset, each.offset)
+        const end = Math.min(offset + length, each.offset + each.length)
+        if (end > start) yield { ...each, offset: start, length: end - start }
+      }
+    },
+  }
+  await using server = await serveNbd({
+    exports: [{ name: '', disk, hasAllocationDepth: true }],
+    listen: { kind: 'unix', path: join(temporaryFolder(t), 's') },
+  })
+  const { stdout } = await run('nbdinfo', ['--map=qemu:allocation-depth', '--json', server.uriOf()])
+  t.match(JSON.parse(stdout), [
+    { offset: 0, length: MiB, type: 1 },
+    { offset: MiB, length: MiB, type: 3 },
+    { offset: 2 * MiB, length: MiB, type: 0 },
+  ])
+})
+
 const withoutFio =
   missing('fio') || ((await run('fio', ['--enghelp'])).stdout.includes('nbd') ? false : 'fio has no nbd engine')
 
-t.test('fio writes and verifies', { skip: withoutFio }, async t => {
-  const { uri, folder } = await serve(new Uint8Array(8 * MiB))
-  const log = openSync(join(folder, 'state'), 'w')
-  ftruncateSync(log, 0)
-  closeSync(log)
-  const job = ['--name=t', '--ioengine=nbd', `--uri=${uri}`, '--rw=randrw', '--bs=4k', '--iodepth=32', '--size=8m']
-  const verify = ['--verify=crc32c', '--verify_fatal=1', '--randseed=1', `--aux-path=${folder}`]
-  const result = await run('fio', [...job, ...verify])
-  t.equal(result.code, 0, result.stderr)
-  t.match(result.stdout, /err= 0/)
+t.test('fio writes and verifies, and would see one wrong byte', { skip: withoutFio }, async t => {
+  const folder = temporaryFolder(t)
+  const good = memoryDisk(new Uint8Array(8 * MiB))
+  const bad = memoryDisk(new Uint8Array(8 * MiB))
+  const forgetful: DiskReader & DiskWriter = {
+    ...bad,
+    async write(offset, bytes, options) {
+      await bad.write(offset, bytes, options)
+      if (offset <= MiB && offset + bytes.length > MiB)
+        await bad.write(MiB, Uint8Array.of(0xff ^ (bytes[MiB - offset] as number)))
+    },
+  }
+  for (const [disk, isGood] of [
+    [good, true],
+    [forgetful, false],
+  ] as const) {
+    const listen = { kind: 'unix', path: join(folder, `s${isGood}`) } as const
+    await using server = await serveNbd({ exports: [{ name: '', disk, isWritable: true }], listen })
+    const job = ['--name=t', '--ioengine=nbd', `--uri=${server.uriOf()}`, '--rw=randwrite', '--bs=4k', '--iodepth=32']
+    const verify = ['--size=8m', '--verify=crc32c', '--verify_fatal=1', '--randseed=1', `--aux-path=${folder}`]
+    const result = await run('fio', [...job, ...verify])
+    t.equal(result.code === 0, isGood, result.stderr)
+    if (isGood) t.match(result.stdout, /err= 0/)
+  }
 })

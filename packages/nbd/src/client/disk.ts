@@ -156,9 +156,8 @@ export class NbdClientDisk implements NbdDisk {
     checkRange(offset, length, this.sizeBytes)
     this.#expectWritable()
     const inside = this.#grid.inside({ offset, length })
-    if (!this.#has(EXPORT_FLAG.sendTrim)) return
-    for (const piece of piecesOf(inside, ZERO_PIECE_BYTES))
-      await this.#change({ command: COMMAND.trim, flags: 0, ...piece }, signal)
+    if (this.#has(EXPORT_FLAG.sendTrim))
+      await this.#changeWithoutPayload({ command: COMMAND.trim, flags: 0, ...inside }, signal)
   }
 
   async flush({ signal }: AbortOptions = {}): Promise<void> {
@@ -204,23 +203,30 @@ export class NbdClientDisk implements NbdDisk {
 
   async #zeroAligned(range: Range, flags: number, signal?: AbortSignal): Promise<void> {
     if (!this.#has(EXPORT_FLAG.sendWriteZeroes)) return await this.#writeZeroBytes(range, signal)
-    for (const piece of piecesOf(range, ZERO_PIECE_BYTES)) {
-      try {
-        await this.#change({ command: COMMAND.writeZeroes, flags, ...piece }, signal)
-      } catch (error) {
-        // A length above the payload limit may be refused: doc/proto.md, "Block size constraints".
-        if (!isTooLong(error) || piece.length <= this.#pool.first.blockSizes.maxBytes) throw error
-        await this.#inPieces(piece, async part =>
-          this.#change({ command: COMMAND.writeZeroes, flags, ...part }, signal),
-        )
-      }
-    }
+    await this.#changeWithoutPayload({ command: COMMAND.writeZeroes, flags, ...range }, signal)
   }
 
   async #writeZeroBytes(range: Range, signal?: AbortSignal): Promise<void> {
     const zeroes = new Uint8Array(Math.min(ZEROES_BYTES, this.#pieceBytes, range.length))
     for (const piece of piecesOf(range, zeroes.length))
       await this.#writeAligned(piece, zeroes.subarray(0, piece.length), signal)
+  }
+
+  /**
+   * Sends a change that carries no bytes, in long pieces. A server may still refuse a length above its payload limit,
+   * and gets shorter ones then.
+   *
+   * @see doc/proto.md, "Block size constraints"
+   */
+  async #changeWithoutPayload(spec: RequestSpec, signal?: AbortSignal): Promise<void> {
+    for (const piece of piecesOf(spec, ZERO_PIECE_BYTES)) {
+      try {
+        await this.#change({ ...spec, ...piece }, signal)
+      } catch (error) {
+        if (!isTooLong(error) || piece.length <= this.#pool.first.blockSizes.maxBytes) throw error
+        await this.#inPieces(piece, async part => this.#change({ ...spec, ...part }, signal))
+      }
+    }
   }
 
   /** Sends what changes the disk, and keeps what a lost connection would make undone. */

@@ -37,6 +37,9 @@ export class Transmission {
   readonly #replies: ReplySender
   readonly #budget: ByteBudget
   readonly #minCharge: number
+  /** For work that only serves to answer this client. */
+  readonly #unwanted = new AbortController()
+  /** For all work. */
   readonly #abort = new AbortController()
   readonly #atWork = new Set<Promise<void>>()
   #isClosing = false
@@ -61,7 +64,7 @@ export class Transmission {
       while (await this.#serveNext());
     } finally {
       // Nobody waits for what was read for a client that is gone; what it wrote is still carried out.
-      if (wire.isDestroyed) this.#abort.abort()
+      if (wire.isDestroyed) this.#unwanted.abort()
       await Promise.all(this.#atWork)
       clearInterval(watchdog)
     }
@@ -73,8 +76,9 @@ export class Transmission {
     this.#session.wire.reader.end()
   }
 
-  /** Ends what is at work. */
+  /** Ends what is at work, changes too: none of them was acknowledged. */
   abort(): void {
+    this.#unwanted.abort()
     this.#abort.abort()
   }
 
@@ -203,7 +207,7 @@ export class Transmission {
   async #read(request: Request): Promise<void> {
     const buffer = this.#shared.buffers.take(request.length)
     // A disk that fails may still be writing to the buffer: it is then left to the garbage collector.
-    await this.#session.export.disk.read(request.offset, buffer, { signal: this.#abort.signal })
+    await this.#session.export.disk.read(request.offset, buffer, { signal: this.#unwanted.signal })
     await this.#replies.data(request, buffer)
     this.#shared.buffers.giveBack(buffer)
   }
@@ -213,7 +217,7 @@ export class Transmission {
     const { offset } = batch[0] as Request
     const buffer = this.#shared.buffers.take(batch.reduce((sum, { length }) => sum + length, 0))
     try {
-      await this.#session.export.disk.read(offset, buffer, { signal: this.#abort.signal })
+      await this.#session.export.disk.read(offset, buffer, { signal: this.#unwanted.signal })
     } catch {
       // One bad block must not fail the reads beside it: each is tried alone, and tells its own error.
       await Promise.all(batch.map(async request => this.#attempt(request, async () => this.#read(request))))
@@ -229,14 +233,15 @@ export class Transmission {
   }
 
   async #write(request: Request, payload: Bytes): Promise<void> {
-    if (payload.length > 0) await (this.#session.export.writer as DiskWriter).write(request.offset, payload)
+    const { signal } = this.#abort
+    if (payload.length > 0) await (this.#session.export.writer as DiskWriter).write(request.offset, payload, { signal })
     await this.#makeDurable(request)
     this.#shared.buffers.giveBack(payload)
     await this.#replies.done(request)
   }
 
   async #makeDurable({ flags }: Request): Promise<void> {
-    if ((flags & COMMAND_FLAG.fua) !== 0) await this.#session.export.writer?.flush()
+    if ((flags & COMMAND_FLAG.fua) !== 0) await this.#session.export.writer?.flush({ signal: this.#abort.signal })
   }
 
   /** A BLOCK_STATUS whose payload says how much it is about, and which contexts it wants. */
@@ -254,7 +259,7 @@ export class Transmission {
 
   async #answerStatus(request: Request, length: number, contexts: readonly MetaContext[]): Promise<void> {
     const isOne = (request.flags & COMMAND_FLAG.requestOne) !== 0
-    const query = { offset: request.offset, length, isOne, signal: this.#abort.signal }
+    const query = { offset: request.offset, length, isOne, signal: this.#unwanted.signal }
     const statuses = await Promise.all(contexts.map(async context => answerStatus(context, query)))
     await this.#replies.statuses(request, statuses)
   }

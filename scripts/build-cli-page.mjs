@@ -1,9 +1,10 @@
 // Writes the tables, usage lines and examples of docs/cli.md anew from the command table; what stands between them is
 // written by hand and stays. Run it after a change of a command: npm run cli-page (it needs a build).
 import { readFileSync, writeFileSync } from 'node:fs'
-import { commands } from '../apps/cli/dist/src/commands/index.js'
+import { loadCommands } from '../apps/cli/dist/src/commands/index.js'
 
 const PAGE = 'docs/cli.md'
+const commands = await loadCommands()
 const MARK = '## Commands\n'
 const page = readFileSync(PAGE, 'utf8')
 const [head, body] = [page.slice(0, page.indexOf(MARK) + MARK.length), page.slice(page.indexOf(MARK) + MARK.length)]

@@ -1,7 +1,7 @@
 /** The command line: the command table goes to commander, and errors become exit codes. @module */
 import { Command as Program, CommanderError } from 'commander'
 import { GranaryError, fromSystemError, isGranaryError } from '@granary/core'
-import { commands } from './commands/index.ts'
+import { loadCommands } from './commands/index.ts'
 import type { Command, OptionRow, OptionValues } from './command.ts'
 import { COMMON_OPTIONS } from './common-options.ts'
 import { EXIT_CODES, EXIT_FAILED, EXIT_OK } from './exit-codes.ts'
@@ -32,13 +32,14 @@ export const main = async (argv: readonly string[], streams: TerminalStreams = p
   let exitCode: number = EXIT_OK
   let isService = false
   let terminal = new Terminal(streams, { isJson: argv.includes('--json'), showsProgress: false })
-  const program = createProgram(streams, async (command, given, options) => {
+  const commands = await loadCommands(argv[0])
+  const program = createProgram(streams, commands, async (command, given, options) => {
     terminal = new Terminal(streams, { isJson: options['json'] === true, showsProgress: options['progress'] !== false })
     isService = command.isService === true
     exitCode = await command.run({ arguments: given, options, terminal, signal: controller.signal })
   })
   try {
-    await program.parseAsync(separateValues(argv), { from: 'user' })
+    await program.parseAsync(separateValues(argv, commands), { from: 'user' })
     return isService ? exitCode : (interrupted ?? exitCode)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT_OK
@@ -61,15 +62,12 @@ const failureOf = (error: unknown): unknown => {
   })
 }
 
-/** Options whose value may be left out. */
-const OPTIONAL_VALUES = new Set(
-  commands.flatMap(command => command.options ?? []).flatMap(({ flags }) => /^(--\S+) \[/.exec(flags)?.[1] ?? []),
-)
-
-/** Such an option takes its value after `=` only: the next word is an argument, as in `granary check --read-data REPO`. */
-const separateValues = (argv: readonly string[]): string[] => {
+/** Options whose value may be left out take it after `=` only: the next word is an argument, as in `granary check --read-data REPO`. */
+const separateValues = (argv: readonly string[], commands: readonly Command[]): string[] => {
+  const options = commands.flatMap(command => command.options ?? [])
+  const optionalValues = new Set(options.flatMap(({ flags }) => /^(--\S+) \[/.exec(flags)?.[1] ?? []))
   const end = argv.indexOf('--')
-  return argv.map((word, i) => (OPTIONAL_VALUES.has(word) && (end < 0 || i < end) ? `${word}=` : word))
+  return argv.map((word, i) => (optionalValues.has(word) && (end < 0 || i < end) ? `${word}=` : word))
 }
 
 /** What commands of several words are about, where that is not their last but one. */
@@ -84,7 +82,7 @@ type Run = (
   options: OptionValues,
 ) => Promise<void>
 
-const createProgram = (streams: TerminalStreams, run: Run): Program => {
+const createProgram = (streams: TerminalStreams, commands: readonly Command[], run: Run): Program => {
   const program = new Program('granary')
     .description('Backs up disks of virtual machines into a deduplicating, encrypted repository, and gives them back.')
     .version(VERSION)

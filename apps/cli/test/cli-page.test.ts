@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { projectPath } from '@granary/testing'
 import t from 'tap'
-import { commands } from '../src/commands/index.ts'
+import { loadCommands } from '../src/commands/index.ts'
 import { COMMON_OPTIONS } from '../src/common-options.ts'
 import type { OptionRow } from '../src/command.ts'
 
@@ -31,6 +31,7 @@ const optionRows = (options: readonly OptionRow[]): [string, string][] =>
 
 t.test('docs/cli.md says of every command what its help says', async t => {
   const page = await readFile(projectPath('docs/cli.md'), 'utf8')
+  const commands = await loadCommands()
   for (const command of commands) {
     const section = sectionOf(page, `### granary ${command.name}`)
     if (section === undefined) {

@@ -1,8 +1,10 @@
 import { parseJsonLines, runGranary } from '@granary/testing'
 import t from 'tap'
-import { commands } from '../src/commands/index.ts'
+import { loadCommands } from '../src/commands/index.ts'
 import { EXIT_CODES } from '../src/exit-codes.ts'
 import { granary, scratchFolder } from './in-process.ts'
+
+const commands = await loadCommands()
 
 t.test('a process of its own says what there is, and which version', async t => {
   const help = await runGranary(['--help'])
@@ -59,6 +61,16 @@ t.test(
     }
   },
 )
+
+t.test('a command line loads the commands of its first word and no others, and all where there is none', async t => {
+  const words = new Set(commands.map(({ name }) => name.split(' ', 1).join()))
+  for (const word of words) {
+    const loaded = (await loadCommands(word)).map(({ name }) => name)
+    const wanted = commands.map(({ name }) => name).filter(name => name.split(' ', 1).join() === word)
+    t.strictSame(loaded, wanted, word)
+  }
+  t.equal((await loadCommands('--json')).length, commands.length)
+})
 
 t.test('a word that is nearly a command is met with the command', async t => {
   t.match((await granary(['snapshot'])).stderr, /Did you mean snapshots/)

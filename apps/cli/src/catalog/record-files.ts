@@ -1,6 +1,5 @@
 /** Lists the files of a snapshot into its catalog. @module */
 import { formatBytes, isGranaryError } from '@granary/core'
-import { recordCatalog } from '@granary/catalog'
 import type { RecordCatalogOptions } from '@granary/catalog'
 import type { Repository } from '@granary/dedup-store'
 import type { OptionRow } from '../command.ts'
@@ -23,6 +22,7 @@ export const recordFiles = async (
   snapshot: string,
   options: RecordCatalogOptions,
 ): Promise<void> => {
+  const { recordCatalog } = await import('@granary/catalog')
   const progress = startProgress(terminal)
   const started = performance.now()
   const recorded = await recordCatalog(repository, snapshot, {

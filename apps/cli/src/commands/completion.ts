@@ -16,8 +16,8 @@ export const completion: Command = {
     const shell = textArgument(invocation, 0)
     if (!shells.includes(shell as Shell))
       throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${shell}: expected bash, zsh or fish`)
-    const { commands } = await import('./index.ts') // The table names this command, too.
-    invocation.terminal.streams.stdout.write(completionScript(shell as Shell, commands))
+    const { loadCommands } = await import('./index.ts') // The table names this command, too.
+    invocation.terminal.streams.stdout.write(completionScript(shell as Shell, await loadCommands()))
     return 0
   },
 }

@@ -48,7 +48,7 @@ const readFacts = async (invocation: Invocation): Promise<Record<string, unknown
     case 'nbd': {
       await using disk = await connectNbd(address.uri, { signal: invocation.signal })
       const { sizeBytes, blockBytes, isReadOnly, description, replies, metaContexts } = disk
-      const path = nbdSource(address.uri)
+      const path = await nbdSource(address.uri)
       return { format: 'nbd', path, sizeBytes, blockBytes, isReadOnly, description, replies, metaContexts }
     }
     case 'granary': {

@@ -4,9 +4,9 @@ import { GranaryError, formatBytes, formatDuration, fromSystemError } from '@gra
 import type { CopyCounts } from '@granary/core'
 import { openDisk, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, Snapshot } from '@granary/dedup-store'
-import { isNbdUri } from '@granary/nbd'
 import { isGiven, textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
+import { isNbdAddress } from '../disks/disk-address.ts'
 import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
 import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { openRepositoryOf } from '../open-repository.ts'
@@ -70,7 +70,7 @@ const placeDisks = async (
     !isFolder &&
     (target === '-' ||
       /^(raw|qcow2):/.test(target) ||
-      isNbdUri(target) ||
+      isNbdAddress(target) ||
       (await stat(target).then(
         () => true,
         () => false,

@@ -1,7 +1,6 @@
 /** How disks are named on the command line: `raw:PATH`, `qcow2:PATH`, `granary:ID/DISK`, an NBD URI, `-`, or a path whose extension decides. @module */
 import { extname } from 'node:path'
 import { GranaryError } from '@granary/core'
-import { isNbdUri } from '@granary/nbd'
 
 export type DiskAddress =
   | {
@@ -13,6 +12,9 @@ export type DiskAddress =
   | { readonly kind: 'nbd'; readonly uri: string }
   | { readonly kind: 'stream' }
 
+/** The schemes of `@granary/nbd`, which is loaded only by what connects. */
+export const isNbdAddress = (text: string): boolean => /^nbds?(\+unix)?:/.test(text)
+
 const EXTENSIONS: Readonly<Record<string, 'raw' | 'qcow2'>> = { '.raw': 'raw', '.img': 'raw', '.qcow2': 'qcow2' }
 
 /**
@@ -22,7 +24,7 @@ const EXTENSIONS: Readonly<Record<string, 'raw' | 'qcow2'>> = { '.raw': 'raw', '
  */
 export const parseDiskAddress = (text: string): DiskAddress => {
   if (text === '-') return { kind: 'stream' }
-  if (isNbdUri(text)) return { kind: 'nbd', uri: text }
+  if (isNbdAddress(text)) return { kind: 'nbd', uri: text }
   const [, prefix, rest = ''] = /^(raw|qcow2|granary):(.*)$/s.exec(text) ?? []
   if (prefix === 'granary') {
     const [, snapshot = '', disk] = /^([^/]*)(?:\/(.+))?$/s.exec(rest) ?? []

@@ -4,8 +4,6 @@ import { GranaryError, diskStream, openRawReader } from '@granary/core'
 import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
-import { connectNbd, formatNbdUri, parseNbdUri } from '@granary/nbd'
-import { filesInFolder, openQcow2File, refuseReferences } from '@granary/qcow2'
 import type { ResolveReference } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
@@ -111,6 +109,7 @@ const openImage = async (
   path: string,
   { allowBacking = [], noBacking = false, bitmap }: SourceOptions,
 ): Promise<OpenSource> => {
+  const { filesInFolder, openQcow2File, refuseReferences } = await import('@granary/qcow2')
   const allowed = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
   const files = [await fileIdentity(path)].filter(file => file !== undefined)
   const resolve: ResolveReference = async reference => {
@@ -125,13 +124,17 @@ const openImage = async (
 }
 
 const openNbd = async (uri: string, { signal, bitmap }: SourceOptions): Promise<OpenSource> => {
+  const { connectNbd } = await import('@granary/nbd')
   const disk = await connectNbd(uri, { signal, ...(bitmap === undefined ? {} : { bitmap }) })
-  const source = nbdSource(uri)
+  const source = await nbdSource(uri)
   return { disk, name: basename(disk.exportName) || 'disk', source, files: [source] }
 }
 
 /** One spelling for an export, without what concerns its keys. */
-export const nbdSource = (uri: string): string => formatNbdUri(parseNbdUri(uri))
+export const nbdSource = async (uri: string): Promise<string> => {
+  const { formatNbdUri, parseNbdUri } = await import('@granary/nbd')
+  return formatNbdUri(parseNbdUri(uri))
+}
 
 /** The file that the shell redirected from, if it is one. */
 const standardInputFile = async ({ streams }: Terminal): Promise<readonly string[]> => {

@@ -11,8 +11,6 @@ import type {
   OnProgress,
   RawWriter,
 } from '@granary/core'
-import { connectNbd } from '@granary/nbd'
-import { createQcow2, openFileToWrite, openQcow2Writer } from '@granary/qcow2'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import { fileIdentity } from './file-identity.ts'
@@ -92,7 +90,7 @@ const expectReader = (disk: DiskReader | DiskStream, what: string): DiskReader =
 /** An export has content already, as a device has: it is written over only when that is meant. */
 const writeExport = async (disk: DiskReader | DiskStream, uri: string, options: WriteOptions): Promise<CopyCounts> => {
   const reader = expectReader(disk, 'an NBD export')
-  const target = nbdSource(uri)
+  const target = await nbdSource(uri)
   if (!options.overwriteDifferent) {
     throw new GranaryError('GRANARY_EXISTS', `${target} exists`, {
       detail: { target },
@@ -104,6 +102,7 @@ const writeExport = async (disk: DiskReader | DiskStream, uri: string, options: 
       detail: { target },
       hint: 'give another target',
     })
+  const { connectNbd } = await import('@granary/nbd')
   await using writer = await connectNbd(uri, { signal: options.signal })
   return await copyReader(reader, writer, options, true)
 }
@@ -121,6 +120,7 @@ const writeImage = async (disk: DiskReader | DiskStream, path: string, options: 
     })
   }
   const { compression } = options
+  const { createQcow2, openFileToWrite } = await import('@granary/qcow2')
   await using partial = await createPartialFile(path, 0)
   const file = await openFileToWrite(partial.path)
   try {
@@ -135,6 +135,7 @@ const writeImage = async (disk: DiskReader | DiskStream, path: string, options: 
 
 const writeInto = async (reader: DiskReader, path: string, options: WriteOptions): Promise<CopyCounts> => {
   const { compression } = options
+  const { openFileToWrite, openQcow2Writer } = await import('@granary/qcow2')
   await using image = await openQcow2Writer(
     await openFileToWrite(path),
     compression === undefined ? {} : { compressionLevel: COMPRESSION_LEVELS[compression] },

@@ -104,7 +104,7 @@ const openWritable = async (
     }
     case 'nbd': {
       const disk = keep(await connectNbd(address.uri, { signal: options.signal }))
-      return { disk, name: disk.exportName, source: nbdSource(address.uri) }
+      return { disk, name: disk.exportName, source: await nbdSource(address.uri) }
     }
     case 'granary':
     case 'stream':

@@ -1,7 +1,7 @@
 /** Guest volumes and file systems, read without mounting. @module */
 export type { OpenVolumesOptions } from './open-volumes.ts'
 export { openVolumes } from './open-volumes.ts'
-export type { Argon2, UnlockKey, UnlockOptions } from './unlock.ts'
+export type { Argon2, BlockCiphers, KeyedBlockCipher, UnlockKey, UnlockOptions } from './unlock.ts'
 export type { CodePage, OpenTreeOptions, Volume, VolumeKind, VolumeSet, VolumeSource, WhyNot } from './volume.ts'
 export type {
   Entry,

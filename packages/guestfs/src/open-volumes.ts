@@ -50,10 +50,11 @@ export const openVolumes = async (
   disks: readonly DiskReader[],
   options: OpenVolumesOptions = {},
 ): Promise<VolumeSet> => {
-  const { signal, argon2, unlock: keys = [] } = options
+  const { signal, argon2, blockCiphers, unlock: keys = [] } = options
   const search: Search = {
     signal,
     argon2,
+    blockCiphers,
     keys,
     usedKeys: new Set(),
     warnings: new WarningLog(),

@@ -2,8 +2,8 @@
 import { open } from 'node:fs/promises'
 import { GranaryError, fromSystemError } from '@granary/core'
 import type { Bytes } from '@granary/core'
-import type { Argon2, OpenVolumesOptions, UnlockKey } from '@granary/guestfs'
-import { defaultArgon2Engine } from '@granary/transform'
+import type { Argon2, BlockCiphers, OpenVolumesOptions, UnlockKey } from '@granary/guestfs'
+import { blockCipher, blockCiphers as cipherTable, defaultArgon2Engine } from '@granary/transform'
 import { listOption } from '../command.ts'
 import type { Invocation, OptionRow } from '../command.ts'
 
@@ -19,7 +19,9 @@ export const UNLOCK_OPTION: OptionRow = {
 }
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT`, or what reading a file fails with */
-export const unlockOptions = async (invocation: Invocation): Promise<Pick<OpenVolumesOptions, 'unlock' | 'argon2'>> => {
+export const unlockOptions = async (
+  invocation: Invocation,
+): Promise<Pick<OpenVolumesOptions, 'unlock' | 'argon2' | 'blockCiphers'>> => {
   const unlock: UnlockKey[] = []
   for (const text of listOption(invocation, 'unlock')) {
     const [, volume, path] = /^([^=]+)=(.+)$/s.exec(text) ?? []
@@ -32,7 +34,7 @@ export const unlockOptions = async (invocation: Invocation): Promise<Pick<OpenVo
     // Editors and `echo` end a passphrase with a line feed that was not meant.
     if (key.at(-1) === LINE_FEED) unlock.push({ volume, key: key.subarray(0, -1) })
   }
-  return { unlock, argon2 }
+  return { unlock, argon2, blockCiphers }
 }
 
 const readKey = async (path: string): Promise<Bytes> => {
@@ -54,3 +56,11 @@ const readKey = async (path: string): Promise<Bytes> => {
 
 const argon2: Argon2 = async ({ variant, password, salt, memoryKiB, passes, lanes, lengthBytes }) =>
   await defaultArgon2Engine().hash(password, salt, { memoryKiB, passes, lanes }, lengthBytes, variant)
+
+const BLOCK_BITS = 128
+
+const blockCiphers: BlockCiphers = (name, key) => {
+  const sizes = cipherTable.find(cipher => cipher.name === name)?.sizes
+  const fits = sizes?.some(({ blockBits, keyBits }) => blockBits === BLOCK_BITS && keyBits.includes(key.length * 8))
+  return fits === true ? blockCipher(name, key, { blockBits: BLOCK_BITS }) : undefined
+}

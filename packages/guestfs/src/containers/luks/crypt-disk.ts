@@ -1,22 +1,22 @@
 /** The content of an unlocked container as a disk. @module */
 import { checkRange } from '@granary/core'
-import type { Bytes, DiskReader } from '@granary/core'
+import type { DiskReader } from '@granary/core'
 import { corrupt } from '../../errors.ts'
 import type { Segment } from './header.ts'
-import { decryptSectors, sectorCipher } from './sector-cipher.ts'
+import { decryptSectors } from './sector-cipher.ts'
+import type { SectorCipher } from './sector-cipher.ts'
 
 const SECTOR_SIZES = [512, 1024, 2048, 4096]
 const PIECE_BYTES = 256 * 1024
 
 /** Zeros below are not zeros above, so all of it is data. The disk below stays the caller's. */
-export const cryptDisk = (disk: DiskReader, segment: Segment, key: Bytes, where: string): DiskReader => {
-  const { offset: start, cipher: spec, sectorBytes, firstSector } = segment
+export const cryptDisk = (disk: DiskReader, segment: Segment, cipher: SectorCipher, where: string): DiskReader => {
+  const { offset: start, sectorBytes, firstSector } = segment
   if (!SECTOR_SIZES.includes(sectorBytes)) throw corrupt(where, 'sectors of 512 to 4096 bytes', sectorBytes)
   const room = Math.max(disk.sizeBytes - start, 0)
   const wanted = segment.sizeBytes ?? room
   if (wanted > room) throw corrupt(where, `a volume of at least ${start + wanted} bytes`, disk.sizeBytes)
   const sizeBytes = wanted - (wanted % sectorBytes)
-  const cipher = sectorCipher(spec, key, where)
   return {
     sizeBytes,
     blockBytes: sectorBytes,

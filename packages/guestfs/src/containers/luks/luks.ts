@@ -6,6 +6,7 @@ import { Fields } from '../../format/fields.ts'
 import { cryptDisk } from './crypt-disk.ts'
 import { readHeader1 } from './header1.ts'
 import { SECOND_OFFSETS, readHeader2 } from './header2.ts'
+import { sectorCipher } from './sector-cipher.ts'
 import { findVolumeKey } from './volume-key.ts'
 
 const MAGIC = 'LUKS\xba\xbe'
@@ -34,7 +35,12 @@ export const luks: Detector = {
           const read = version === 1 ? readHeader1 : readHeader2
           const found = await read(cached, options)
           const key = await findVolumeKey(cached, found, keys, `volume ${where}`, options)
-          return cryptDisk(disk, found.segment, key, `volume ${where}`)
+          return cryptDisk(
+            disk,
+            found.segment,
+            sectorCipher(found.segment.cipher, key, `volume ${where}`, options),
+            `volume ${where}`,
+          )
         },
       }
     }

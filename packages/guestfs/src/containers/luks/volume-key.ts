@@ -63,7 +63,7 @@ const trySlot = async (
   const source = await disk.bytes(slot.offset, areaBytes, where, options)
   const area = new Uint8Array(areaBytes)
   const place = { firstSector: 0, sectorBytes: SECTOR_BYTES } // An area counts its own sectors.
-  decryptSectors(sectorCipher(slot.cipher, areaKey, where), place, source, area)
+  decryptSectors(sectorCipher(slot.cipher, areaKey, where, options), place, source, area)
   const volumeKey = mergeStripes(area.subarray(0, splitBytes), slot, where)
   for (const { kdf, digest, keyslots } of digests) {
     if (!keyslots.includes(slot.name)) continue

@@ -4,7 +4,7 @@ import t from 'tap'
 import { granary } from './in-process.ts'
 
 // They measure in CPU time, which a busy machine gives slowly.
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test('the suites are listed with their speed on this machine', async t => {
   const { code, text } = await granary(['suites', '--json'])

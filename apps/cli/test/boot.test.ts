@@ -10,7 +10,7 @@ import t from 'tap'
 import { createRepository, granary } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const makeGuest = sharedPath('guest-vm', 'make-guest.sh')
 
 const whyNoGuest = (): string | false => {

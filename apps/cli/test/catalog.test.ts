@@ -6,7 +6,7 @@ import t from 'tap'
 import { createRepository, granary } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test(
   'files are listed, found, and extracted by the address that was found',

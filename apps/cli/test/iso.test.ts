@@ -15,7 +15,7 @@ import t from 'tap'
 import { createRepository, granary } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test(
   'extract writes files, an archive, or both into an ISO image',

@@ -8,7 +8,7 @@ import { createRepository, granary } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 import { startEngine } from './simulated-engine.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 t.test(
   'files go into the drive of a running machine, are read from its disk, and are ejected',

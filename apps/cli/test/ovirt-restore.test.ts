@@ -15,7 +15,7 @@ import { parseJsonLines, projectPath, seededBytes, startGranary } from '@granary
 import { readKeyFile } from '@granary/transform'
 import { createRepository, granary } from './in-process.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const MIB = 1024 ** 2
 const DISKS = { system: seededBytes(2 * MIB, 1), data: new Uint8Array(3 * MIB).fill(7, MIB, 2 * MIB) }

@@ -5,7 +5,7 @@ import { createRealClock } from '@granary/ovirt-simulator'
 import { createRepository, granary } from './in-process.ts'
 import { startEngine } from './simulated-engine.ts'
 
-t.setTimeout(280_000)
+t.setTimeout(600_000)
 
 const objects = (text: string): Record<string, unknown>[] =>
   text

@@ -20,7 +20,7 @@ import type { Test } from 'tap'
 import { createRepository, granary, scratchFolder } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
-t.setTimeout(300_000) // Many programs, one after another, on machines that do other things too.
+t.setTimeout(600_000) // Many programs, one after another, on machines that do other things too.
 
 const MIB = 1024 * 1024
 const makePki = sharedPath('guest-vm', 'make-pki.sh')

@@ -12,7 +12,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { granary, scratchFolder } from './in-process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 interface Where {
   readonly url: string

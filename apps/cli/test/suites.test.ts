@@ -6,7 +6,7 @@ import t from 'tap'
 import { createRepository, granary } from './in-process.ts'
 
 // Every suite through four commands: a busy machine takes its time.
-t.setTimeout(process.env['GRANARY_TEST_LONG'] === undefined ? 180_000 : 1_800_000)
+t.setTimeout(process.env['GRANARY_TEST_LONG'] === undefined ? 600_000 : 1_800_000)
 
 /** A small disk for every suite; in the long run a real one with partitions, FAT and NTFS. */
 const diskContent = async (folder: string): Promise<Buffer> => {

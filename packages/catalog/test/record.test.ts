@@ -31,7 +31,7 @@ import type { Repository, Snapshot } from '@granary/dedup-store'
 import t from 'tap'
 import { pathOf } from './helpers/rows.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 const skip = spawnSync('which', ['mkfs.ext4']).status === 0 ? false : 'needs mkfs.ext4'
 const folder = mkdtempSync(join(tmpdir(), 'granary-catalog-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))

@@ -5,7 +5,7 @@ import type { DiskReader } from '@granary/core'
 import { backup, listSnapshots } from '../src/index.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
-t.setTimeout(290_000)
+t.setTimeout(600_000)
 
 const MiB = 1024 * 1024
 const GRANULARITY = 65_536

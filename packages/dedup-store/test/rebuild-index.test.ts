@@ -10,7 +10,7 @@ import { fence } from '../src/sessions/decisions.ts'
 import { announceSession } from '../src/sessions/session-registry.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const SIZE_BYTES = 3_000_000
 

@@ -15,7 +15,7 @@ const COUNT = isLong ? 200 : 6
 const DAMAGED = isLong ? 2000 : 40
 const STEPS = [10, 40, 120] as const
 
-t.setTimeout(isLong ? 3_600_000 : 300_000)
+t.setTimeout(isLong ? 3_600_000 : 600_000)
 
 const plain = kinds.find(({ name }) => name === 'btrfs') as Kind
 /** Nothing is committed but what the test commits, and what the kernel must. */

@@ -19,7 +19,7 @@ import { findVolume, rulesOf } from './helpers/match.ts'
 
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 
-t.setTimeout(isLong ? 3_600_000 : 300_000)
+t.setTimeout(isLong ? 3_600_000 : 600_000)
 
 const KEY = 'ein geheimnis'
 const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))

@@ -17,7 +17,7 @@ const MIB = 1024 * 1024
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 const has = (program: string): boolean => spawnSync('which', [program]).status === 0
 
-t.setTimeout(isLong ? 3_600_000 : 300_000)
+t.setTimeout(isLong ? 3_600_000 : 600_000)
 
 const scratch = (t: Test): string => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-guestfs-'))

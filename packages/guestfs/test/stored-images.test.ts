@@ -27,7 +27,7 @@ const SAMPLE = [
   'xfs5-dirty',
 ]
 
-t.setTimeout(isLong ? 7_200_000 : 300_000)
+t.setTimeout(isLong ? 7_200_000 : 600_000)
 
 /** What the disks show is what the manifest says. */
 const compare = async (t: Test, row: ImageRow, disks: readonly DiskReader[], how: string): Promise<void> => {

@@ -7,7 +7,7 @@ import { projectPath } from '@granary/testing'
 import t from 'tap'
 import { addDemoMachines, createRealClock, createSimulator } from '@granary/ovirt-simulator'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 /** The interpreter that has the SDK: where `.ci/run` puts it, or the machine's own. */
 const findPython = (): string | undefined =>

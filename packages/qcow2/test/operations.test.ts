@@ -26,7 +26,7 @@ import type { CreateQcow2Options } from '../src/index.ts'
 import { collect } from './case-folder.ts'
 import { noQemu, qemuCheck, qemuImg } from './peer.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const folder = mkdtempSync(join(tmpdir(), 'granary-qcow2-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 const at = (name: string): string => join(folder, name)

@@ -4,7 +4,7 @@ import { backupVms, chooseVms, machineOf } from '../../src/index.ts'
 import type { VmResult } from '../../src/index.ts'
 import { World, MIB, pattern } from './world.ts'
 
-t.setTimeout(290_000)
+t.setTimeout(600_000)
 const SLOW = { timeout: 120_000 }
 
 t.test(

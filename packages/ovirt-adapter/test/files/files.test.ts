@@ -14,7 +14,7 @@ import { changeCdrom } from '../../src/engine/resources/cdroms.ts'
 import { MIB, SETTINGS, addMachine, openSite } from '../restore/restore-site.ts'
 import type { RestoreSite } from '../restore/restore-site.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const BYTES = seededBytes(3 * MIB + 2048, 5)
 const image = (bytes: Bytes = BYTES): FilesImage => ({

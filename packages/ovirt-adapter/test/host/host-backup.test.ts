@@ -12,7 +12,7 @@ import type { BackupKind } from '@granary/dedup-store'
 import type { BackupContext, GuestScripts, HostPath, ScriptReport, VmBackupReport } from '../../src/index.ts'
 import { createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const SIZE = 256 * 1024 * 1024
 
 t.test('a machine is backed up on its host, incrementally, and when it is down', { skip: whyNoGuest() }, async t => {

@@ -10,7 +10,7 @@ import { betweenScripts, guestAgent, noJournal, openOverlayCopy, openPullCopy } 
 import type { HostCopyOptions, ScriptReport } from '../../src/host/index.ts'
 import { DISK, DOMAIN, createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t => {
   const guest = await createGuest(t)

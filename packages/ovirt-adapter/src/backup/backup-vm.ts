@@ -9,7 +9,6 @@ import type { AbortOptions } from '@granary/core'
 import { backup as storeDisks } from '@granary/dedup-store'
 import type { DiskProgress, Snapshot } from '@granary/dedup-store'
 import { listCheckpointDisks, listCheckpoints } from '../engine/resources/checkpoints.ts'
-import { findBackup } from '../engine/resources/backups.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
 import { compareLevels } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
@@ -168,7 +167,7 @@ const store = async (
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       beforeCommit: async () => {
         if (options.requireAllDisks === true) requireAll(vm.name, plan.notCopied)
-        tracking = await trackingAfter(context, { vm, chosen, names, started, plan }, { signal })
+        tracking = await trackingOfBackup(context, { vm, chosen, names, started, plan }, { signal })
         if (started !== undefined) await requireReady(engine, { vmId: vm.id, backupId: started.backup.id, signal })
         const notCopied = [...chosen.notCopied, ...plan.notCopied]
         const disks = gathered.machine.disks.filter(({ id }) => plan.notCopied.every(other => other.id !== id))
@@ -202,13 +201,13 @@ const notCopiedWarnings = (notCopied: readonly NotCopiedDisk[]): readonly string
     .filter(({ reason }) => reason !== 'excluded')
     .map(({ alias, reason }) => `disk ${alias} is not in the copy: ${reason}`)
 
-const trackingAfter = async (
+const trackingOfBackup = async (
   { engine, journal }: BackupContext,
   { vm, chosen, names, started, plan }: Pick<Job, 'vm' | 'chosen' | 'names' | 'started'> & { plan: StorePlan },
   { signal }: AbortOptions,
 ): Promise<Tracking> => {
   const common = { method: 'api', installation: journal.installation, vmId: vm.id } as const
-  const backup = started === undefined ? undefined : await findBackup(engine, vm.id, started.backup.id, { signal })
+  const backup = started?.backup
   const checkpointId = backup?.toCheckpointId
   const covered = checkpointId === undefined ? [] : await listCheckpointDisks(engine, vm.id, checkpointId, { signal })
   const disks = [...chosen.inBackup, ...chosen.plain]

@@ -38,12 +38,13 @@ export const endBackup = async (
   const read = async (): Promise<Backup | undefined> => await findBackup(engine, vmId, backupId, { signal })
   const first = await read()
   if (!isOver(first) && first?.phase !== 'finalizing') await finalize(engine, vmId, backupId, { signal })
-  const last = await waitFor(read, {
+  const last = await waitFor<Backup | undefined>(read, {
     clock: engine.clock,
     timeoutMs,
     what: `backup ${backupId} is over`,
     isDone: isOver,
     describe: backup => backup?.phase ?? 'gone',
+    ...(first === undefined ? {} : { known: first }),
     signal,
   })
   if (snapshotId !== undefined) await removeLeftover(engine, vmId, snapshotId, { timeoutMs, signal })

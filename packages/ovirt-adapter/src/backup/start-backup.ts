@@ -47,7 +47,7 @@ export const startBackup = async (context: BackupContext, vm: Vm, options: Start
   try {
     await entry.learn({ backup: posted.id, ...snapshotFact(posted) })
     const backup = await waitUntilReady(context, vm, {
-      id: posted.id,
+      posted,
       entry,
       timeoutMs: settings.backupStartMs,
       signal,
@@ -91,8 +91,9 @@ const snapshotFact = ({ snapshotId }: Backup): { snapshot?: string } =>
 const waitUntilReady = async (
   { engine }: BackupContext,
   vm: Vm,
-  { id, entry, timeoutMs, signal }: AbortOptions & { id: string; entry: JournalEntry; timeoutMs: number },
+  { posted, entry, timeoutMs, signal }: AbortOptions & { posted: Backup; entry: JournalEntry; timeoutMs: number },
 ): Promise<Backup> => {
+  const { id } = posted
   const read = async (): Promise<Backup | undefined> => {
     const backup = await findBackup(engine, vm.id, id, { signal })
     // From here on the snapshot is known to be ours, whatever happens.
@@ -104,7 +105,15 @@ const waitUntilReady = async (
     !['initializing', 'starting'].includes(backup?.phase ?? 'gone')
   const what = `the backup of ${vm.name} is ready`
   const describe = (backup: Backup | undefined): string => backup?.phase ?? 'gone'
-  const backup = await waitFor(read, { clock: engine.clock, timeoutMs, what, isDone, describe, signal })
+  const backup = await waitFor(read, {
+    clock: engine.clock,
+    timeoutMs,
+    what,
+    isDone,
+    describe,
+    known: posted,
+    signal,
+  })
   if (backup?.phase === 'ready') return backup
   throw await failedToStart(engine, vm, id, backup?.phase ?? 'gone')
 }

@@ -3,8 +3,9 @@ import { isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import type { Engine } from '../engine/engine.ts'
 import type { Journal } from '../journal/journal.ts'
+import { TransferWatch } from './transfer-watch.ts'
 import { finalizeDownload, openDownload, waitUntilFinished } from './transfers.ts'
-import type { OpenTransfer } from './transfers.ts'
+import type { FindTransfer, OpenTransfer } from './transfers.ts'
 import type { TransferSettings } from './settings.ts'
 
 export interface TransferSetOptions {
@@ -20,9 +21,12 @@ export class TransferSet {
   readonly #options: TransferSetOptions
   readonly #open = new Set<OpenTransfer>()
   readonly #ended = new Set<OpenTransfer>()
+  readonly #find: FindTransfer
 
   constructor(options: TransferSetOptions) {
     this.#options = options
+    const watch = new TransferWatch(options.engine)
+    this.#find = async (id, abort) => await watch.find(id, abort)
   }
 
   /** @throws as `openDownload` */
@@ -33,6 +37,7 @@ export class TransferSet {
       diskId,
       ...(isPlain ? {} : { backupId }),
       settings: options.settings,
+      find: this.#find,
       signal,
     })
     this.#open.add(transfer)
@@ -57,7 +62,7 @@ export class TransferSet {
     const warnings: string[] = []
     for (const { transfer, entry } of this.#ended) {
       try {
-        await waitUntilFinished(engine, transfer.id, { timeoutMs: settings.transferFinalizeMs })
+        await waitUntilFinished(engine, transfer.id, { timeoutMs: settings.transferFinalizeMs, find: this.#find })
         await entry.end()
       } catch (error) {
         if (!isGranaryError(error)) throw error

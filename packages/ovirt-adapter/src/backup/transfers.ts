@@ -22,7 +22,12 @@ export interface DownloadOptions extends AbortOptions {
   /** None: the disk as it is, which must not be in use. */
   readonly backupId?: string | undefined
   readonly settings: TransferSettings
+  /** How it is looked at while it starts. @default by its id */
+  readonly find?: FindTransfer
 }
+
+/** Looks at one transfer; undefined when the engine does not know it any more. */
+export type FindTransfer = (id: string, options: AbortOptions) => Promise<ImageTransfer | undefined>
 
 /**
  * Creates a download and waits until it is `transferring`.
@@ -31,7 +36,7 @@ export interface DownloadOptions extends AbortOptions {
  */
 export const openDownload = async (
   { engine, journal }: { engine: Engine; journal: Journal },
-  { vmId, diskId, backupId, settings, signal }: DownloadOptions,
+  { vmId, diskId, backupId, settings, find: look = byId(engine), signal }: DownloadOptions,
 ): Promise<OpenTransfer> => {
   // A transfer that is there already is not the one whose answer was lost.
   const before = (await listTransfers(engine, { signal })).filter(ofDisk(diskId)).map(({ id }) => id)
@@ -62,8 +67,14 @@ export const openDownload = async (
     },
   )
   await entry.learn({ transfer: posted.id })
-  return { transfer: await waitUntilTransferring(engine, posted.id, settings.transferStartMs, { signal }), entry }
+  const timeoutMs = settings.transferStartMs
+  return { transfer: await waitUntilTransferring(engine, posted, { timeoutMs, find: look, signal }), entry }
 }
+
+const byId =
+  (engine: Engine): FindTransfer =>
+  async (id, options) =>
+    await findTransfer(engine, id, options)
 
 const ofDisk =
   (diskId: string) =>
@@ -88,21 +99,30 @@ export const findLost = async (
   )
 }
 
+interface WaitForTransfer extends AbortOptions {
+  readonly timeoutMs: number
+  readonly find: FindTransfer
+}
+
 const waitUntilTransferring = async (
   engine: Engine,
-  id: string,
-  timeoutMs: number,
-  { signal }: AbortOptions,
+  posted: ImageTransfer,
+  { timeoutMs, find, signal }: WaitForTransfer,
 ): Promise<ImageTransfer> => {
-  const found = await waitFor(async () => await findTransfer(engine, id, { signal }), {
+  const { id } = posted
+  const found = await waitFor<ImageTransfer | undefined>(async () => await find(id, { signal }), {
     clock: engine.clock,
     timeoutMs,
     what: `transfer ${id} is transferring`,
     isDone: transfer => !['initializing', 'resuming', 'unknown'].includes(transfer?.phase ?? 'gone'),
     describe: transfer => transfer?.phase ?? 'gone',
+    known: posted,
     signal,
   })
-  if (found?.phase === 'transferring') return found
+  if (found?.phase === 'transferring') {
+    const hasUrl = found.transferUrl !== undefined || found.proxyUrl !== undefined
+    return hasUrl ? found : ((await findTransfer(engine, id, { signal })) ?? found)
+  }
   throw new GranaryError('GRANARY_REMOTE', `transfer ${id} did not begin: it is ${found?.phase ?? 'gone'}`, {
     detail: { transfer: id, phase: found?.phase ?? 'gone' },
     retryable: true,
@@ -129,11 +149,11 @@ export const finalizeDownload = async (engine: Engine, id: string, options: Abor
 export const waitUntilFinished = async (
   engine: Engine,
   id: string,
-  { timeoutMs, signal }: AbortOptions & { readonly timeoutMs: number },
+  { timeoutMs, find = byId(engine), signal }: Omit<WaitForTransfer, 'find'> & { readonly find?: FindTransfer },
 ): Promise<void> => {
   let polls = 0
   const read = async (): Promise<ImageTransfer | undefined> => {
-    const transfer = await findTransfer(engine, id, { signal })
+    const transfer = await find(id, { signal })
     // A request that met the engine at a bad moment is made again.
     if (transfer?.phase === 'transferring' && ++polls % 10 === 0) await finalizeDownload(engine, id, { signal })
     return transfer

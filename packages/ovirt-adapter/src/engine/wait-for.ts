@@ -12,23 +12,24 @@ export interface WaitOptions<State> extends AbortOptions {
   readonly isDone: (state: State) => boolean
   /** Names a state in the error. */
   readonly describe?: (state: State) => string
+  /** What is known already, such as the answer to the request that made it: the first reading is later then. */
+  readonly known?: State
 }
 
-/** At most one request per backup, disk or transfer in this time. */
+/** Between two looks at a backup, at a disk, or at the transfers of a backup. */
 export const POLL_MS = 2000
 
 /**
- * Reads until `isDone`. The first reading is at once.
+ * Reads until `isDone`. The first reading is at once, unless a state is known.
  *
  * @throws GranaryError `GRANARY_TIMEOUT` when it takes longer
  */
 export const waitFor = async <State>(
   read: () => Promise<State>,
-  { clock, timeoutMs, what, isDone, describe, signal }: WaitOptions<State>,
+  { clock, timeoutMs, what, isDone, describe, known, signal }: WaitOptions<State>,
 ): Promise<State> => {
   const endMs = clock.now() + timeoutMs
-  for (;;) {
-    const state = await read()
+  for (let state = known ?? (await read()); ; state = await read()) {
     if (isDone(state)) return state
     if (clock.now() >= endMs) {
       const found = describe?.(state)

@@ -71,19 +71,3 @@ t.test('the guest writes before, during and after: what is restored is the momen
     t.strictSame(world.leftovers(), {})
   }
 })
-
-t.test('one request in two seconds while waiting, and few besides', async t => {
-  await using world = await World.open()
-  const vmId = await world.addVm('web', [{}], [MIB])
-  const before = world.simulator.requests.length
-  const startMs = world.simulator.clock.now()
-  await world.backUp(vmId)
-  const seconds = (world.simulator.clock.now() - startMs) / 1000
-  const requests = world.simulator.requests.slice(before)
-  const polls = requests.filter(
-    ({ method, url }) => method === 'GET' && /\/(backups|imagetransfers)\/[^/?]+(\?|$)/.test(url),
-  ).length
-  // Beside waiting, the backup is looked at where a decision needs its state: as it starts, before reading, at the commit, at the end.
-  t.ok(polls > 2 && polls <= seconds / 2 + 10, `${polls} looks at the backup and its transfer in ${seconds} s`)
-  t.ok(requests.length - polls <= 50, `${requests.length - polls} other requests, most of them for the configuration`)
-})

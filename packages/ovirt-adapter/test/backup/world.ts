@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Bytes, DiskReader } from '@granary/core'
 import { fileBackend, initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
 import type { Repository } from '@granary/dedup-store'
 import { createSimulator } from '@granary/ovirt-simulator'
@@ -141,15 +142,20 @@ export class World implements AsyncDisposable {
   }
 
   /** Which disks of a report's snapshot are not what the witness saw at the moment of the freeze. */
-  async differing({ snapshot }: Pick<VmBackupReport, 'snapshot'>): Promise<readonly string[]> {
-    const { tracking } = snapshot.machine as { tracking: { backupId: string; disks: { id: string; name: string }[] } }
+  async differing(report: Pick<VmBackupReport, 'snapshot'>): Promise<readonly string[]> {
     const differing: string[] = []
-    for (const { id, name } of tracking.disks) {
-      await using stored = await openDisk(this.repository, snapshot.id, { disk: name })
-      const record = this.#frozen.get(`${tracking.backupId}/${id}`)
-      if (record === undefined || (await this.simulator.differences(record, stored)).length > 0) differing.push(name)
+    for (const { name } of trackingIn(report).disks) {
+      await using stored = await openDisk(this.repository, report.snapshot.id, { disk: name })
+      if (!(await this.isAsFrozen(report, name, stored))) differing.push(name)
     }
     return differing
+  }
+
+  /** Whether a copy of a disk is what the witness saw at the freeze. @param name of the disk in the snapshot */
+  async isAsFrozen(report: Pick<VmBackupReport, 'snapshot'>, name: string, copy: Bytes | DiskReader): Promise<boolean> {
+    const { backupId, disks } = trackingIn(report)
+    const record = this.#frozen.get(`${backupId}/${disks.find(disk => disk.name === name)?.id ?? ''}`)
+    return record !== undefined && (await this.simulator.differences(record, copy)).length === 0
   }
 
   /** What is left of anything; a clean installation has nothing. */
@@ -165,6 +171,9 @@ export class World implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true })
   }
 }
+
+const trackingIn = ({ snapshot }: Pick<VmBackupReport, 'snapshot'>) =>
+  (snapshot.machine as { tracking: { backupId: string; disks: { id: string; name: string }[] } }).tracking
 
 const engineOf = (simulator: Simulator, config: OvirtConfig): Engine =>
   new Engine({

@@ -37,6 +37,7 @@ t.test('ovirt check says what is found, and what to do', async t => {
   })
   await simulator.inventory.addVm({ name: 'web', clusterId: simulator.site.clusterId })
   simulator.site.storageDomains[1]!.status = 'maintenance'
+  await simulator.faults.hideHost(simulator.site.hostIds[0] ?? '')
   const { code, text, stderr } = await granary(['ovirt', 'check', '--config', config, '--json'])
   const findings = objects(text)
   const found = (name: string) => findings.find(finding => finding['name'] === name)
@@ -50,7 +51,8 @@ t.test('ovirt check says what is found, and what to do', async t => {
   t.match(found('storage iscsi-data'), { status: 'warning', text: 'iscsi: it is maintenance' })
   t.match(found('remove_vm_checkpoints_at_full_backup'), { status: 'warning', text: /other products/ })
   t.match(found('journal'), { status: 'ok' })
-  t.match(found('host host1'), { status: 'failed', hint: /firewall/ }, 'its name is nobody here')
+  t.match(found('host host1'), { status: 'failed', text: /no answer/, hint: /firewall/ })
+  t.match(found('host host2'), { status: 'ok', text: /^imageio answers at 127\.\d+\.\d+\.2:54322$/ })
   t.equal(code, 24)
   t.notMatch(text + stderr, /simulated-secret/)
 })

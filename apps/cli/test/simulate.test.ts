@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { projectPath, startGranary } from '@granary/testing'
 import t from 'tap'
 import type { Test } from 'tap'
-import { granary, scratchFolder } from './in-process.ts'
+import { createRepository, granary, scratchFolder } from './in-process.ts'
 
 t.setTimeout(600_000)
 
@@ -74,6 +74,41 @@ t.test('one line of JSON, two machines, and nothing left when it ends', async t 
   t.equal(await end(), 0)
   t.notOk(existsSync(where.caFile))
   t.same(readdirSync(dir), [])
+})
+
+t.test('check, check --deep, backup and restore work against it as they are', async t => {
+  const folder = scratchFolder(t)
+  const { where, end } = await start(t, ['--dir', join(folder, 'engine'), '--speed', '50'])
+  const config = join(folder, 'ovirt.conf')
+  const lines = [
+    `engine ${where.url}`,
+    `username ${where.user}`,
+    `password file:${where.passwordFile}`,
+    `ca_info ${where.caFile}`,
+    'backup_using_ovirt_api yes',
+    'imagetransfer_inactivity_timeout 500',
+    `journal_folder ${join(folder, 'journal')}`,
+  ]
+  writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 })
+  const env = { ...(await createRepository(t)).env, GRANARY_OVIRT_CONFIG: config }
+  const { code, text } = await granary(['ovirt', 'check', '--deep', '--json'], { env })
+  t.equal(code, 0, text)
+  const findings = text.trim().split('\n')
+  // Fifty times as fast, its clock soon is ahead of this machine's; another simulator may have the usual port of the proxy.
+  for (const line of findings)
+    t.match(JSON.parse(line), { name: String, status: /"(clock|proxy)"/.test(line) ? /ok|warning/ : 'ok' })
+  for (const name of ['host host1', 'host host2', 'disk in nfs-data', 'disk in iscsi-data'])
+    t.ok(
+      findings.some(line => line.includes(`"${name}"`)),
+      name,
+    )
+  const backup = await granary(['ovirt', 'backup', 'db'], { env })
+  t.equal(backup.code, 0, backup.stderr)
+  const restore = await granary(['ovirt', 'restore', 'latest', '--name', 'db-again', '--yes'], { env })
+  t.equal(restore.code, 0, restore.stderr)
+  t.match(restore.text, /machine "db-again" restored in cluster "Default": 1 disk/)
+  t.equal((await granary(['ovirt', 'clean'], { env })).text, 'nothing is left on the engine\n')
+  t.equal(await end(), 0)
 })
 
 t.test('a folder with files in it keeps them', async t => {

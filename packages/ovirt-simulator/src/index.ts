@@ -30,17 +30,17 @@ export type { HttpFault, HttpFaultKind, HttpFaultScope } from './faults/http-fau
 export { HttpFaults } from './faults/http-faults.ts'
 export type { Guest } from './guest.ts'
 export type { SeenRequest } from './http/server.ts'
+export type { DefaultSite } from './default-site.ts'
+export type { Inventory } from './inventory.ts'
 export type {
   AttachedDiskOptions,
   ClusterOptions,
-  DefaultSite,
   DiskOptions,
   HostOptions,
-  Inventory,
   NetworkOptions,
   StorageDomainOptions,
   VmOptions,
-} from './inventory.ts'
+} from './inventory-options.ts'
 export type { Moment, MomentName, Moments } from './model/moments.ts'
 export type { Disk, StorageDomain, Vm } from './model/state.ts'
 export type { Profile, StorageKind } from './profiles.ts'

@@ -1,5 +1,5 @@
 /** Sets an installation up, past the API: data centers, clusters, hosts, storage, networks, accounts, machines. @module */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { GranaryError } from '@granary/core'
 import { attachmentFor } from './services/attachments.ts'
@@ -9,90 +9,20 @@ import type { Attributes } from './model/schema.ts'
 import type { Disk, StorageDomain, Vm } from './model/state.ts'
 import { BLANK_ID } from './model/world.ts'
 import type { Account, World } from './model/world.ts'
-import type { StorageKind } from './profiles.ts'
+import type {
+  AttachedDiskOptions,
+  ClusterOptions,
+  DiskOptions,
+  HostOptions,
+  NetworkOptions,
+  StorageDomainOptions,
+  VmOptions,
+} from './inventory-options.ts'
+import type { Profile } from './profiles.ts'
 import { SimulatedDisk } from './volumes/simulated-disk.ts'
 import { StorageSpace } from './volumes/storage-space.ts'
 
 const TIB = 1024 ** 4
-
-export interface ClusterOptions {
-  readonly name: string
-  readonly dataCenterId: string
-  /** @default the highest that the profile offers */
-  readonly level?: string
-}
-
-export interface HostOptions {
-  readonly name: string
-  readonly clusterId: string
-}
-
-export interface StorageDomainOptions {
-  readonly name: string
-  readonly dataCenterId: string
-  /** `iso`: a deprecated ISO domain. @default 'nfs' */
-  readonly kind?: StorageKind | 'iso'
-  /** @default 1 TiB */
-  readonly capacityBytes?: number
-  /** @default false */
-  readonly isBackup?: boolean
-  /** Writes are refused below that, GiB. @default 5 */
-  readonly criticalGib?: number
-  /** @default 'active' */
-  readonly status?: string
-}
-
-export interface NetworkOptions {
-  readonly name: string
-  readonly dataCenterId: string
-  /** Names of its vNIC profiles. @default one with the network's name */
-  readonly profiles?: readonly string[]
-}
-
-export interface DiskOptions {
-  readonly sizeBytes: number
-  readonly storageDomainId: string
-  readonly alias?: string
-  readonly id?: string
-  /** @default 'cow' */
-  readonly format?: 'raw' | 'cow'
-  /** @default true; false for raw on block storage */
-  readonly sparse?: boolean
-  /** @default 'incremental' for cow, 'none' for raw */
-  readonly backup?: 'none' | 'incremental'
-  /** @default false */
-  readonly shareable?: boolean
-  /** `lun`, `cinder`, `managed_block_storage`: no image. @default 'image' */
-  readonly storageType?: string
-  /** @default 'data' */
-  readonly contentType?: string
-}
-
-export interface AttachedDiskOptions extends DiskOptions {
-  /** @default 'virtio_scsi' */
-  readonly interface?: string
-  /** @default the first one */
-  readonly bootable?: boolean
-  /** @default true */
-  readonly active?: boolean
-  /** @default false */
-  readonly readOnly?: boolean
-}
-
-export interface VmOptions {
-  readonly name: string
-  readonly clusterId: string
-  readonly disks?: readonly AttachedDiskOptions[]
-  /** As posted to `/nics`. @default none */
-  readonly nics?: readonly Attributes[]
-  /** @default 'up' where the cluster has a host, else 'down' */
-  readonly status?: string
-  /** More attributes, as posted to `/vms`. */
-  readonly config?: Attributes
-  /** Whether a guest agent answers. @default true */
-  readonly hasAgent?: boolean
-  readonly tagIds?: readonly string[]
-}
 
 /** Two parts of a name that a level is shown by. */
 const versionOf = (level: string): Attributes => {
@@ -100,13 +30,20 @@ const versionOf = (level: string): Attributes => {
   return { major: Number(major), minor: Number(minor) }
 }
 
+/** vdsm 4.40.100 came with engine 4.4.10, 4.50.5 with 4.5.5. */
+const vdsmOf = ({ engine: [, minor, build] }: Profile): [number, number, number] =>
+  minor === 4 ? [4, 40, build * 10] : [4, 50, build]
+
 export class Inventory {
   readonly #world: World
+  readonly #hostNetwork: string
   /** Pools give each cluster addresses of its own range. */
   #pools = 0
 
-  constructor(world: World) {
+  /** @param hostNetwork the first three numbers of the addresses of its hosts, such as `127.8.9` */
+  constructor(world: World, hostNetwork: string) {
     this.#world = world
+    this.#hostNetwork = hostNetwork
     world.plain.templates.set(BLANK_ID, {
       id: BLANK_ID,
       name: 'Blank',
@@ -179,20 +116,21 @@ export class Inventory {
     return id
   }
 
-  addHost({ name, clusterId }: HostOptions): string {
+  addHost({ name, clusterId, vdsm = vdsmOf(this.#world.profile) }: HostOptions): string {
     const id = randomUUID()
-    const isFirst = this.#world.plain.hosts.size === 0
+    const [major, minor, build] = vdsm
+    const before = this.#world.plain.hosts.size
     this.#world.plain.hosts.set(id, {
       id,
       name,
-      address: `${name}.example.com`,
+      address: `${this.#hostNetwork}.${before + 1}`,
       comment: '',
       status: 'up',
       type: 'rhel',
       cluster: { id: clusterId },
-      spm: { priority: 5, status: isFirst ? 'spm' : 'none' },
+      spm: { priority: 5, status: before === 0 ? 'spm' : 'none' },
       hardware_information: { uuid: randomUUID(), manufacturer: 'Example', product_name: 'Simulated' },
-      version: { major: 4, minor: 50, build: 5, revision: 1, full_version: 'vdsm-4.50.5.1-1.el8' },
+      version: { major, minor, build, revision: 1, full_version: `vdsm-${vdsm.join('.')}.1-1.el8` },
       libvirt_version: { major: 8, minor: 0, build: 0, revision: 0, full_version: 'libvirt-8.0.0-22' },
       os: { type: 'RHEL', version: { major: 8, minor: 6, full_version: '8.6 - 1.el8' } },
     })
@@ -262,7 +200,14 @@ export class Inventory {
   /** @param name `user@profile` */
   addAccount(name: string, password: string, permits: readonly string[] | 'superuser' = 'superuser'): Account {
     const isSuperUser = permits === 'superuser'
-    const account = { id: randomUUID(), name, password, isSuperUser, permits: new Set(isSuperUser ? [] : permits) }
+    const account = {
+      id: randomUUID(),
+      name,
+      password,
+      kerberosTicket: randomBytes(48).toString('base64'),
+      isSuperUser,
+      permits: new Set(isSuperUser ? [] : permits),
+    }
     this.#world.accounts.set(name, account)
     this.#world.plain.users.set(account.id, {
       id: account.id,
@@ -357,27 +302,4 @@ export class Inventory {
   get #topLevel(): string {
     return this.#world.profile.clusterLevels.at(-1) ?? '4.7'
   }
-}
-
-/** What a freshly installed simulator has: enough to begin with. */
-export interface DefaultSite {
-  readonly dataCenterId: string
-  readonly clusterId: string
-  readonly hostIds: readonly string[]
-  readonly hostNames: readonly string[]
-  /** One for each kind of storage that the profile has. */
-  readonly storageDomains: readonly StorageDomain[]
-  readonly vnicProfileId: string
-}
-
-export const addDefaultSite = (inventory: Inventory, world: World, level?: string): DefaultSite => {
-  const dataCenterId = inventory.addDataCenter('Default')
-  const clusterId = inventory.addCluster({ name: 'Default', dataCenterId, ...(level !== undefined && { level }) })
-  const hostNames = ['host1', 'host2']
-  const hostIds = hostNames.map(name => inventory.addHost({ name, clusterId }))
-  const storageDomains = world.profile.storage.map(kind =>
-    inventory.addStorageDomain({ name: `${kind}-data`, dataCenterId, kind }),
-  )
-  const network = inventory.addNetwork({ name: 'ovirtmgmt', dataCenterId })
-  return { dataCenterId, clusterId, hostIds, hostNames, storageDomains, vnicProfileId: network.profileIds[0] ?? '' }
 }

@@ -73,8 +73,12 @@ export const profileOf = (name: string): Profile => {
 }
 
 /** True when the engine inside is of that version or later. */
-export const isAtLeast = ({ engine }: Profile, ...version: readonly number[]): boolean => {
-  for (const [n, part] of version.entries()) if (engine[n] !== part) return (engine[n] ?? 0) > part
+export const isAtLeast = ({ engine }: Profile, ...version: readonly number[]): boolean =>
+  isVersionAtLeast(engine, version)
+
+/** True when a version is `wanted` or later. */
+export const isVersionAtLeast = (version: readonly number[], wanted: readonly number[]): boolean => {
+  for (const [n, part] of wanted.entries()) if (version[n] !== part) return (version[n] ?? 0) > part
   return true
 }
 

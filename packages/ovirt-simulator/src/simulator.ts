@@ -18,8 +18,9 @@ import type { Guest } from './guest.ts'
 import { startServer } from './http/server.ts'
 import type { SeenRequest } from './http/server.ts'
 import { SignIn } from './http/sign-in.ts'
-import { Inventory, addDefaultSite } from './inventory.ts'
-import type { DefaultSite } from './inventory.ts'
+import { addDefaultSite } from './default-site.ts'
+import type { DefaultSite } from './default-site.ts'
+import { Inventory } from './inventory.ts'
 import { knowledgeOf } from './model/newer.ts'
 import type { Moments } from './model/moments.ts'
 import type { Disk, Vm } from './model/state.ts'
@@ -47,6 +48,8 @@ export interface SimulatorOptions {
   readonly port?: number
   /** Until when the engine's certificate is valid, milliseconds since 1970 of the real clock. @default a year from now */
   readonly certificateEndsMs?: number
+  /** The engine's web server and proxy have certificates of another authority than the hosts (CONTRACT §1.3). @default false */
+  readonly hasCustomCertificate?: boolean
 }
 
 export interface Simulator extends AsyncDisposable {
@@ -54,8 +57,10 @@ export interface Simulator extends AsyncDisposable {
   readonly url: string
   /** Its own folder, gone when it ends. */
   readonly folder: string
-  /** Certificate of the internal authority, PEM. */
+  /** Certificate of the authority that signed the engine's, PEM: the internal one, unless it has a custom certificate. */
   readonly ca: string
+  /** Certificate of the internal authority, which signed those of the hosts, PEM. */
+  readonly internalCa: string
   readonly credentials: { readonly username: string; readonly password: string }
   readonly clock: SimulatorClock
   readonly profile: Profile
@@ -114,16 +119,16 @@ export const createSimulator = async (options: SimulatorOptions): Promise<Simula
 const assemble = async (options: SimulatorOptions, profile: Profile, folder: string): Promise<Simulator> => {
   const clock = options.clock ?? createVirtualClock()
   const world = createWorld({ clock, profile, folder })
-  const inventory = new Inventory(world)
-  const site = addDefaultSite(inventory, world, options.clusterLevel)
-  inventory.addAccount(ADMIN.username, ADMIN.password)
   const authority = createAuthority('simulated-engine-ca')
-  const identity = authority.issue({ names: ['127.0.0.1', 'localhost'], notAfterMs: options.certificateEndsMs })
+  const webAuthority = options.hasCustomCertificate === true ? createAuthority('custom-web-ca') : authority
+  const names = ['127.0.0.1', 'localhost']
+  const identity = webAuthority.issue({ names, notAfterMs: options.certificateEndsMs })
+  const engine = webAuthority === authority ? identity : authority.issue({ names })
   const http = new HttpFaults(clock)
   const signIn = new SignIn(world)
-  const hosts = new ImageHosts(world, authority)
+  const hosts = new ImageHosts(world, { hosts: authority, proxy: webAuthority })
   const transfers = new Transfers(world, hosts)
-  const certificates = { ca: authority.cert, engine: identity.cert }
+  const certificates = { ca: authority.cert, engine: engine.cert }
   const routes = allRoutes(world, transfers)
   const server = await startServer({
     clock,
@@ -133,10 +138,25 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
     identity,
     port: options.port,
   })
+  const close = async (): Promise<void> => {
+    closeEngine(world)
+    await server[Symbol.asyncDispose]()
+    await hosts[Symbol.asyncDispose]()
+    await transfers[Symbol.asyncDispose]()
+    if (options.clock === undefined) await clock[Symbol.asyncDispose]()
+    await closeDisks(world)
+    await rm(folder, { recursive: true, force: true })
+  }
+  const inventory = new Inventory(world, hostNetworkOf(server.port))
+  const site = await furnish(inventory, world, { hosts, level: options.clusterLevel }).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
   return {
     url: `https://127.0.0.1:${server.port}/ovirt-engine/api`,
     folder,
-    ca: authority.cert,
+    ca: webAuthority.cert,
+    internalCa: authority.cert,
     credentials: ADMIN,
     clock,
     profile,
@@ -151,17 +171,27 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
     crashVm: id => crashVm(world, known(world.vms, 'VM', id)),
     crashHost: async id => await crashHost(world, transfers, id),
     recoverHost: id => setHostStatus(world, id, 'up'),
-    async [Symbol.asyncDispose]() {
-      closeEngine(world)
-      await server[Symbol.asyncDispose]()
-      await hosts[Symbol.asyncDispose]()
-      await transfers[Symbol.asyncDispose]()
-      if (options.clock === undefined) await clock[Symbol.asyncDispose]()
-      await closeDisks(world)
-      await rm(folder, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: close,
   }
 }
+
+/** What there is from the beginning: a site whose hosts answer, and an administrator. */
+const furnish = async (
+  inventory: Inventory,
+  world: World,
+  { hosts, level }: { readonly hosts: ImageHosts; readonly level: string | undefined },
+): Promise<DefaultSite> => {
+  const site = addDefaultSite(inventory, world, level)
+  inventory.addAccount(ADMIN.username, ADMIN.password)
+  await hosts.start(site.hostIds)
+  return site
+}
+
+/**
+ * Hosts answer at addresses of their own, as they all listen at the same port: of the loopback network, in a part of it
+ * that no other simulator uses, as none has the same port.
+ */
+const hostNetworkOf = (enginePort: number): string => `127.${enginePort >> 8}.${enginePort & 255}`
 
 type Observers = 'vm' | 'disk' | 'guest' | 'image' | 'frozen' | 'differences' | 'record' | 'state'
 

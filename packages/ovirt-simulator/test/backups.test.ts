@@ -1,31 +1,21 @@
 import { test } from 'tap'
 import { PROFILES } from '@granary/ovirt-simulator'
-import { setUp } from './client.ts'
 import {
+  CLEAN,
+  HYBRID,
+  KIB64,
   MIB,
-  addMachine,
   backUpDisk,
   endBackup,
   idsOf,
   image,
   phase,
   readyBackup,
+  setUpMachine,
   startBackup,
   startTransfer,
+  wholeBackup,
 } from './flows.ts'
-
-const CLUSTER = 65_536
-const CLEAN = {
-  lockedDisks: [],
-  illegalDisks: [],
-  lockedVms: [],
-  openBackups: [],
-  openTransfers: [],
-  backupSnapshots: [],
-  scratchDisks: [],
-  floatingDisks: [],
-  runningJobs: [],
-}
 
 const ENGINES = [
   { name: 'live', level: '4.6', status: 'up' },
@@ -37,8 +27,7 @@ const ENGINES = [
 
 for (const { name, level, status, query = '' } of ENGINES) {
   test(`§4.3 ${name}, VM ${status}: full, incremental, and the oracle agrees`, async t => {
-    const client = await setUp(t, { clusterLevel: level })
-    const machine = await addMachine(client, { disks: 2, status })
+    const { client, machine } = await setUpMachine(t, { clusterLevel: level }, { disks: 2, status })
     const { simulator } = client
     const [diskId = ''] = machine.diskIds
     const full = await readyBackup(client, machine, {}, query)
@@ -55,7 +44,7 @@ for (const { name, level, status, query = '' } of ENGINES) {
     const second = simulator.frozen(next.id, diskId)
     const changed = await backUpDisk(client, next.id, diskId)
     t.same(await simulator.differences(second, changed.bytes), [])
-    t.same(changed.dirty, [{ start: 2 * MIB, length: CLUSTER, dirty: true, zero: false }])
+    t.same(changed.dirty, [{ start: 2 * MIB, length: KIB64, dirty: true, zero: false }])
     await endBackup(client, machine, next.id)
     t.match(simulator.state(), CLEAN)
     const chain = (await client.get(`vms/${machine.vm.id}/checkpoints`)).json.checkpoint
@@ -74,8 +63,7 @@ for (const { level, hasSnapshot } of [
   { level: '4.7', hasSnapshot: true },
 ])
   test(`§4.3 level ${level}: the guest writes at every moment, the backup is of one`, async t => {
-    const client = await setUp(t, { clusterLevel: level })
-    const machine = await addMachine(client)
+    const { client, machine } = await setUpMachine(t, { clusterLevel: level })
     const { simulator } = client
     const [diskId = ''] = machine.diskIds
     const guest = simulator.guest(machine.vm.id, diskId)
@@ -93,7 +81,7 @@ for (const { level, hasSnapshot } of [
     for (const name of names)
       simulator.moments.on(name, async () => {
         reached.add(name)
-        await guest.write((value % 32) * CLUSTER, new Uint8Array(CLUSTER).fill(value))
+        await guest.write((value % 32) * KIB64, new Uint8Array(KIB64).fill(value))
         value++
       })
     const backup = await readyBackup(client, machine)
@@ -107,8 +95,7 @@ for (const { level, hasSnapshot } of [
   })
 
 test('§4.1 the backup object: no disks inlined, to_checkpoint_id only when it is ready, own ids', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const id = '123e4567-e89b-42d3-a456-426614174000'
   const posted = await startBackup(client, machine, { id, description: 'granary 1' })
   t.equal(posted.id, id)
@@ -128,8 +115,7 @@ test('§4.1 the backup object: no disks inlined, to_checkpoint_id only when it i
 })
 
 test('§4.1 disks are mandatory, descriptions have a limit', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const path = `vms/${machine.vm.id}/backups`
   t.equal((await client.post(path, {})).status, 400)
   t.equal((await client.post(path, { disks: idsOf(machine.diskIds), description: 'x'.repeat(1025) })).status, 400)
@@ -137,15 +123,13 @@ test('§4.1 disks are mandatory, descriptions have a limit', async t => {
 })
 
 test('§4.1 before 4.5.0 an own id is not taken', async t => {
-  const client = await setUp(t, { profile: 'ovirt-4.4' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, { profile: 'ovirt-4.4' })
   const id = '123e4567-e89b-42d3-a456-426614174000'
   t.not((await startBackup(client, machine, { id })).id, id)
 })
 
 test('§4.2 phases in their order; succeeded is kept 15 minutes, then 404', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { clock } = client.simulator
   const backup = await startBackup(client, machine)
   const path = `vms/${machine.vm.id}/backups/${backup.id}`
@@ -169,8 +153,7 @@ test('§4.2 phases in their order; succeeded is kept 15 minutes, then 404', asyn
 })
 
 test('§4.2 before 4.4.7 a backup vanishes with its end', async t => {
-  const client = await setUp(t, { profile: 'ovirt-4.4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, { profile: 'ovirt-4.4.6' })
   const backup = await readyBackup(client, machine)
   await client.post(`vms/${machine.vm.id}/backups/${backup.id}/finalize`, {})
   await client.until(`vms/${machine.vm.id}/backups/${backup.id}`, ({ status }) => status === 404)
@@ -178,8 +161,7 @@ test('§4.2 before 4.4.7 a backup vanishes with its end', async t => {
 })
 
 test('§4.2 while a backup exists its disks are locked and its VM stays as it is', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const vm = `vms/${machine.vm.id}`
   const backup = await readyBackup(client, machine)
   t.equal((await client.get(`disks/${machine.diskIds[0]}`)).json.status, 'locked')
@@ -199,8 +181,7 @@ test('§4.2 while a backup exists its disks are locked and its VM stays as it is
 })
 
 test('§4.2 a VM that stops during a live backup takes it along: reads fail, finalize ends in failed', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { simulator } = client
   const backup = await readyBackup(client, machine)
   const transfer = await startTransfer(client, {
@@ -219,8 +200,7 @@ test('§4.2 a VM that stops during a live backup takes it along: reads fail, fin
 })
 
 test('§4.3 hybrid: the VM may be started, stopped and migrated; the phase stays ready until the next tick', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   const vm = `vms/${machine.vm.id}`
   const backup = await readyBackup(client, machine)
   t.equal((await client.get(`disks/${machine.diskIds[0]}`)).json.status, 'ok')
@@ -238,8 +218,7 @@ test('§4.3 hybrid: the VM may be started, stopped and migrated; the phase stays
 })
 
 test('§4.3 hybrid: a failed merge is still a success, with event 10813 and the snapshot left', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   client.simulator.faults.failMerges(machine.vm.id)
   const backup = await readyBackup(client, machine)
   t.equal((await endBackup(client, machine, backup.id)).phase, 'succeeded')
@@ -249,8 +228,7 @@ test('§4.3 hybrid: a failed merge is still a success, with event 10813 and the 
 })
 
 test('§4.3 hybrid ignores require_consistency, legacy honours it; legacy without a value is false', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   machine.vm.hasAgent = false
   const hybrid = await readyBackup(client, machine, {}, '?require_consistency=true')
   t.equal(hybrid.phase, 'ready')
@@ -265,8 +243,7 @@ test('§4.3 hybrid ignores require_consistency, legacy honours it; legacy withou
 })
 
 test('§4.3 live: scratch disks are there, illegal on purpose, and go at the end', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client, { disks: 2 })
+  const { client, machine } = await setUpMachine(t, {}, { disks: 2 })
   const backup = await readyBackup(client, machine)
   const disks = (await client.get('disks')).json.disk.filter((disk: any) => disk.content_type === 'backup_scratch')
   t.equal(disks.length, 2)
@@ -276,8 +253,7 @@ test('§4.3 live: scratch disks are there, illegal on purpose, and go at the end
 })
 
 test('§4.3 live on block storage: scratch disks begin with 4 GiB; without room the backup fails', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client, { domain: 1 })
+  const { client, machine } = await setUpMachine(t, {}, { domain: 1 })
   const domain = client.simulator.site.storageDomains[1]
   const before = domain?.space.availableBytes ?? 0
   const backup = await readyBackup(client, machine)
@@ -290,8 +266,7 @@ test('§4.3 live on block storage: scratch disks begin with 4 GiB; without room 
 })
 
 test('§4.3 live: a guest that overwrites more than there is room for is paused', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const [diskId = ''] = machine.diskIds
   const domain = client.simulator.site.storageDomains[0]
   await readyBackup(client, machine)
@@ -304,8 +279,7 @@ test('§4.3 live: a guest that overwrites more than there is room for is paused'
 
 test('§4.3 levels 4.2 to 4.4: full live backups only', async t => {
   for (const clusterLevel of ['4.2', '4.4']) {
-    const client = await setUp(t, { profile: 'ovirt-4.4', clusterLevel })
-    const machine = await addMachine(client)
+    const { client, machine } = await setUpMachine(t, { profile: 'ovirt-4.4', clusterLevel })
     const backup = await readyBackup(client, machine)
     t.notOk('to_checkpoint_id' in backup)
     await endBackup(client, machine, backup.id)
@@ -319,11 +293,9 @@ test('§4.3 levels 4.2 to 4.4: full live backups only', async t => {
 })
 
 test('§4.3 disks that a checkpoint does not cover are backed up in full, without a word', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { inventory, site } = client.simulator
-  const full = await readyBackup(client, machine)
-  await endBackup(client, machine, full.id)
+  const full = await wholeBackup(client, machine)
   const storageDomainId = site.storageDomains[0]?.id ?? ''
   const added = await inventory.addDisk({ sizeBytes: MIB, storageDomainId })
   const raw = await inventory.addDisk({ sizeBytes: MIB, storageDomainId, format: 'raw' })
@@ -356,8 +328,7 @@ const TRIED = OFFERED.filter(({ profile, isEdge }) => isLong || isEdge || profil
 test('§1.4 §4 profiles and their levels: full, and checkpoints from 4.5, snapshots from 4.7 on', async t => {
   t.comment(`${TRIED.length} of ${OFFERED.length} levels of profiles`)
   for (const { profile, clusterLevel } of TRIED) {
-    const client = await setUp(t, { profile, clusterLevel })
-    const machine = await addMachine(client)
+    const { client, machine } = await setUpMachine(t, { profile, clusterLevel })
     const full = await readyBackup(client, machine)
     const { bytes } = await backUpDisk(client, full.id, machine.diskIds[0] ?? '')
     t.equal(bytes[0], 1, `${profile} ${clusterLevel}`)
@@ -365,4 +336,18 @@ test('§1.4 §4 profiles and their levels: full, and checkpoints from 4.5, snaps
     t.equal('snapshot' in full, clusterLevel >= '4.7', `${profile} ${clusterLevel}`)
     client.close()
   }
+})
+
+test('§4.3 use_active, which the documentation names, changes nothing', async t => {
+  const { client, machine } = await setUpMachine(t, HYBRID)
+  t.ok('snapshot' in (await wholeBackup(client, machine, {}, '?use_active=true')))
+  t.notOk('snapshot' in (await wholeBackup(client, machine, {}, '?use_active=true&legacy=true')))
+})
+
+test('§4.3 cold: there is nothing to freeze, consistency may be asked for', async t => {
+  const { client, machine } = await setUpMachine(t, {}, { status: 'down' })
+  const backup = await readyBackup(client, machine, {}, '?require_consistency=true')
+  t.equal(backup.phase, 'ready')
+  t.notOk('host' in backup)
+  t.same(client.simulator.state().scratchDisks, [])
 })

@@ -1,6 +1,9 @@
 import { test } from 'tap'
-import { setUp } from './client.ts'
+import type { Reply } from './client.ts'
 import {
+  CLEAN,
+  HYBRID,
+  KIB64,
   MIB,
   addMachine,
   backUpDisk,
@@ -8,47 +11,33 @@ import {
   idsOf,
   phase,
   readyBackup,
+  setUpMachine,
   startBackup,
   startTransfer,
+  wholeBackup,
 } from './flows.ts'
 
-const CLUSTER = 65_536
-const CLEAN = {
-  lockedDisks: [],
-  illegalDisks: [],
-  lockedVms: [],
-  openBackups: [],
-  openTransfers: [],
-  backupSnapshots: [],
-  scratchDisks: [],
-  floatingDisks: [],
-  runningJobs: [],
-}
-
 test('§4.4 only raw disks: no checkpoint, still a success', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client, { disk: { format: 'raw' } })
+  const { client, machine } = await setUpMachine(t, {}, { disk: { format: 'raw' } })
   const backup = await readyBackup(client, machine)
   t.notOk('to_checkpoint_id' in backup)
   t.equal((await endBackup(client, machine, backup.id)).phase, 'succeeded')
 })
 
 test('§4.4 any checkpoint can be the base, and bitmaps add up: differential', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const [diskId = ''] = machine.diskIds
   const { simulator } = client
   const dirtyOf = async (from: string): Promise<{ starts: number[]; to: string }> => {
     const backup = await readyBackup(client, machine, { from_checkpoint_id: from })
     const { dirty = [] } = await backUpDisk(client, backup.id, diskId)
     await endBackup(client, machine, backup.id)
-    return { starts: dirty.map(extent => extent.start / CLUSTER), to: backup.to_checkpoint_id }
+    return { starts: dirty.map(extent => extent.start / KIB64), to: backup.to_checkpoint_id }
   }
-  const full = await readyBackup(client, machine)
-  await endBackup(client, machine, full.id)
-  await simulator.image(diskId).write(40 * CLUSTER, new Uint8Array(1).fill(1))
+  const full = await wholeBackup(client, machine)
+  await simulator.image(diskId).write(40 * KIB64, new Uint8Array(1).fill(1))
   const first = await dirtyOf(full.to_checkpoint_id)
-  await simulator.image(diskId).write(50 * CLUSTER, new Uint8Array(1).fill(1))
+  await simulator.image(diskId).write(50 * KIB64, new Uint8Array(1).fill(1))
   t.same((await dirtyOf(first.to)).starts, [50])
   t.same((await dirtyOf(full.to_checkpoint_id)).starts, [40, 50])
   const { status } = await client.send('DELETE', `vms/${machine.vm.id}/checkpoints/${first.to}`)
@@ -58,8 +47,7 @@ test('§4.4 any checkpoint can be the base, and bitmaps add up: differential', a
 })
 
 test('§4.4 before 4.4.7 only the root goes, and only of a running VM', async t => {
-  const client = await setUp(t, { profile: 'ovirt-4.4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, { profile: 'ovirt-4.4.6' })
   const path = `vms/${machine.vm.id}`
   const ids: string[] = []
   for (let n = 0; n < 2; n++) {
@@ -77,15 +65,13 @@ test('§4.4 before 4.4.7 only the root goes, and only of a running VM', async t 
 })
 
 test('§0.3 §4.4 a checkpoint that does not exist, to delete or as a base: 400; an invalid one: 400', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const path = `vms/${machine.vm.id}`
   const from_checkpoint_id = '123e4567-e89b-42d3-a456-426614174000'
   const body = { disks: idsOf(machine.diskIds), from_checkpoint_id }
   t.equal((await client.post(`${path}/backups`, body)).status, 400)
   t.equal((await client.send('DELETE', `${path}/checkpoints/${from_checkpoint_id}`)).status, 400)
-  const backup = await readyBackup(client, machine)
-  await endBackup(client, machine, backup.id)
+  const backup = await wholeBackup(client, machine)
   await client.post(`${path}/stop`, {})
   const snapshot = await client.post(`${path}/snapshots`, { description: 'old' })
   await client.until(`${path}/snapshots/${snapshot.json.id}`, ({ json }) => json.snapshot_status === 'ok')
@@ -97,11 +83,9 @@ test('§0.3 §4.4 a checkpoint that does not exist, to delete or as a base: 400;
 })
 
 test('§4.4 a crash leaves the bitmap in use: event 10791, the backup fails, all checkpoints are wiped', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { simulator } = client
-  const full = await readyBackup(client, machine)
-  await endBackup(client, machine, full.id)
+  const full = await wholeBackup(client, machine)
   await simulator.crashHost(machine.vm.hostId ?? '')
   simulator.recoverHost(simulator.site.hostIds[0] ?? '')
   await client.post(`vms/${machine.vm.id}/start`, {})
@@ -115,11 +99,9 @@ test('§4.4 a crash leaves the bitmap in use: event 10791, the backup fails, all
 })
 
 test('§4.4 a detached disk leaves its checkpoints', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client, { disks: 2 })
+  const { client, machine } = await setUpMachine(t, {}, { disks: 2 })
   const [kept = '', gone = ''] = machine.diskIds
-  const backup = await readyBackup(client, machine)
-  await endBackup(client, machine, backup.id)
+  const backup = await wholeBackup(client, machine)
   await client.send('DELETE', `vms/${machine.vm.id}/diskattachments/${gone}?detach_only=true`)
   const disks = (await client.get(`vms/${machine.vm.id}/checkpoints/${backup.to_checkpoint_id}/disks`)).json.disk
   t.same(
@@ -129,8 +111,7 @@ test('§4.4 a detached disk leaves its checkpoints', async t => {
 })
 
 test('§4.6 what is refused at POST, and how', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { inventory, site, clock } = client.simulator
   const post = async (diskIds: readonly string[]): Promise<number> =>
     (await client.post(`vms/${machine.vm.id}/backups`, { disks: idsOf(diskIds) })).status
@@ -155,10 +136,8 @@ test('§4.6 what is refused at POST, and how', async t => {
 })
 
 test('§4.6 events are found by the id of the backup', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
-  const backup = await readyBackup(client, machine, {}, '?correlation_id=run-7')
-  await endBackup(client, machine, backup.id)
+  const { client, machine } = await setUpMachine(t)
+  const backup = await wholeBackup(client, machine, {}, '?correlation_id=run-7')
   const events = (await client.get(`events?search=${backup.id}&max=20`)).json.event
   const byId = await client.get('events?search=correlation_id%3Drun-7&max=20')
   t.equal(byId.json.event.length, events.length)
@@ -168,8 +147,7 @@ test('§4.6 events are found by the id of the backup', async t => {
 })
 
 test('§4.6 finalize: 409 while a transfer is open, 400 when it is over, before ready it fails', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const path = `vms/${machine.vm.id}/backups`
   const backup = await readyBackup(client, machine)
   const transfer = await startTransfer(client, {
@@ -190,8 +168,7 @@ test('§4.6 finalize: 409 while a transfer is open, 400 when it is over, before 
 })
 
 test('§2.2 shared disks, LUNs and the like are dropped from a backup without a word', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t)
   const { inventory, site } = client.simulator
   const storageDomainId = site.storageDomains[0]?.id ?? ''
   const shared = await inventory.addDisk({ sizeBytes: MIB, storageDomainId, format: 'raw', shareable: true })
@@ -206,8 +183,7 @@ test('§2.2 shared disks, LUNs and the like are dropped from a backup without a 
 })
 
 test('§0.3 a VM or a backup that does not exist: 400', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   const nothing = '123e4567-e89b-42d3-a456-426614174000'
   t.equal((await client.post(`vms/${nothing}/backups`, { disks: idsOf(machine.diskIds) })).status, 400)
   t.equal((await client.post(`vms/${machine.vm.id}/backups/${nothing}/finalize`, {})).status, 400)
@@ -216,10 +192,8 @@ test('§0.3 a VM or a backup that does not exist: 400', async t => {
 })
 
 test('§0.3 while a checkpoint is removed: 409 to backups and other removals', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
-  const backup = await readyBackup(client, machine)
-  await endBackup(client, machine, backup.id)
+  const { client, machine } = await setUpMachine(t)
+  const backup = await wholeBackup(client, machine)
   const path = `vms/${machine.vm.id}/checkpoints/${backup.to_checkpoint_id}`
   t.equal((await client.send('DELETE', path)).status, 200)
   t.equal((await client.send('DELETE', path)).status, 409)
@@ -229,8 +203,7 @@ test('§0.3 while a checkpoint is removed: 409 to backups and other removals', a
 
 test('§4.2 an engine that was started anew may have lost its backups: event 10814, failed', async t => {
   for (const clusterLevel of ['4.6', '4.7']) {
-    const client = await setUp(t, { clusterLevel })
-    const machine = await addMachine(client)
+    const { client, machine } = await setUpMachine(t, { clusterLevel })
     const backup = await readyBackup(client, machine)
     await client.simulator.faults.loseBackups()
     t.equal((await client.get(`vms/${machine.vm.id}/backups/${backup.id}`)).json.phase, 'failed')
@@ -241,10 +214,8 @@ test('§4.2 an engine that was started anew may have lost its backups: event 108
 })
 
 test('§4.3 a disk that the checkpoint covers may be backed up in full all the same: backup_mode tells', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
-  const full = await readyBackup(client, machine)
-  await endBackup(client, machine, full.id)
+  const { client, machine } = await setUpMachine(t)
+  const full = await wholeBackup(client, machine)
   client.simulator.faults.backUpInFull(machine.diskIds[0] ?? '')
   const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
   const [disk] = (await client.get(`vms/${machine.vm.id}/backups/${next.id}/disks`)).json.disk
@@ -252,18 +223,15 @@ test('§4.3 a disk that the checkpoint covers may be backed up in full all the s
 })
 
 test('§4.2 a guest that shuts itself down leaves whole bitmaps: the next incremental is one', async t => {
-  const client = await setUp(t, { clusterLevel: '4.6' })
-  const machine = await addMachine(client)
-  const full = await readyBackup(client, machine)
-  await endBackup(client, machine, full.id)
+  const { client, machine } = await setUpMachine(t)
+  const full = await wholeBackup(client, machine)
   client.simulator.shutDownGuest(machine.vm.id)
   const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
   t.equal(next.phase, 'ready')
 })
 
 test('§1.4 §4.3 the level of a VM itself overrides that of its cluster', async t => {
-  const client = await setUp(t, { clusterLevel: '4.7' })
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, { clusterLevel: '4.7' })
   machine.vm.config = { ...machine.vm.config, custom_compatibility_version: { major: 4, minor: 6 } }
   const live = await readyBackup(client, machine)
   t.notOk('snapshot' in live)
@@ -274,8 +242,7 @@ test('§1.4 §4.3 the level of a VM itself overrides that of its cluster', async
 })
 
 test('§4.3 a hybrid backup of a running VM is read through its host', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   const [, second] = client.simulator.site.hostIds
   machine.vm.hostId = second
   const backup = await readyBackup(client, machine)
@@ -284,8 +251,7 @@ test('§4.3 a hybrid backup of a running VM is read through its host', async t =
 })
 
 test('§4.4 a foreign snapshot and the removal of one while a hybrid backup is open: both come out right', async t => {
-  const client = await setUp(t)
-  const machine = await addMachine(client)
+  const { client, machine } = await setUpMachine(t, HYBRID)
   const { simulator } = client
   const [diskId = ''] = machine.diskIds
   const backup = await readyBackup(client, machine)
@@ -304,4 +270,31 @@ test('§4.4 a foreign snapshot and the removal of one while a hybrid backup is o
   t.ok(stored.every(byte => byte === 5))
   t.equal(simulator.disk(diskId).volume?.volumes.length, 1, 'one layer is left')
   t.equal((await client.get(`disks/${diskId}`)).json.image_id, simulator.disk(diskId).volume?.volumes[0]?.volumeId)
+})
+
+test('§0.3 a VM in preview, a disk in a transfer, a host that is outdated: 409', async t => {
+  const { client, machine, simulator, path } = await setUpMachine(t)
+  const post = async (): Promise<Reply> => await client.post(`${path}/backups`, { disks: idsOf(machine.diskIds) })
+  const [active] = machine.vm.snapshots.values()
+  if (active !== undefined) active.status = 'in_preview'
+  t.match(await post(), { status: 409, json: { detail: /preview/ } })
+  if (active !== undefined) active.status = 'ok'
+  machine.vm.status = 'down'
+  await startTransfer(client, { disk: { id: machine.diskIds[0] }, direction: 'download', format: 'raw' })
+  t.match(await post(), { status: 409, json: { detail: /locked/ } })
+  const { inventory, site } = simulator
+  const old = await addMachine(client, { name: 'old' })
+  old.vm.hostId = inventory.addHost({ name: 'outdated', clusterId: site.clusterId, vdsm: [4, 40, 40] })
+  const refused = await client.post(`vms/${old.vm.id}/backups`, { disks: idsOf(old.diskIds) })
+  t.match(refused, { status: 409, json: { detail: /does not support backups/ } })
+  old.vm.hostId = inventory.addHost({ name: 'just', clusterId: site.clusterId, vdsm: [4, 40, 50] })
+  await startBackup(client, old)
+})
+
+test('§2.2 from level 4.5 on the flag of a disk does not forbid an incremental backup', async t => {
+  const { client, machine, path } = await setUpMachine(t, {}, { disk: { backup: 'none' } })
+  const full = await wholeBackup(client, machine)
+  t.ok('to_checkpoint_id' in full, 'every qcow2 disk makes a checkpoint')
+  const next = await readyBackup(client, machine, { from_checkpoint_id: full.to_checkpoint_id })
+  t.equal((await client.get(`${path}/backups/${next.id}/disks`)).json.disk[0].backup_mode, 'incremental')
 })

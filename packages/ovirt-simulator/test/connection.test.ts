@@ -1,7 +1,11 @@
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { test } from 'tap'
 import { createSimulator } from '@granary/ovirt-simulator'
 import { Client, setUp } from './client.ts'
+import type { Reply } from './client.ts'
+import { addDisk, startTransfer } from './flows.ts'
 
 const TOKEN = '/ovirt-engine/sso/oauth/token'
 const form = (fields: Record<string, string>): string => new URLSearchParams(fields).toString()
@@ -50,6 +54,33 @@ test('§1.1 errors are 400, in two shapes', async t => {
   )
   t.equal((await client.post(TOKEN, form({ ...GRANT, scope: 'x' }), FORM)).json.error, 'invalid_scope')
   t.equal((await client.post(TOKEN, form({ ...GRANT, username: 'admin' }), FORM)).status, 400, 'no profile')
+})
+
+test('§1.1 what follows the last @ is the profile', async t => {
+  const client = await setUp(t)
+  for (const username of ['admin@ovirt@internalsso', 'user@example.com@ad']) {
+    client.simulator.inventory.addAccount(username, 'x')
+    t.equal((await client.post(TOKEN, form({ ...GRANT, username, password: 'x' }), FORM)).status, 200, username)
+  }
+})
+
+test('§1.1 Kerberos: the web server negotiates, the grant is of its own, the token is like any other', async t => {
+  const client = await setUp(t)
+  const { kerberosTicket } = client.simulator.inventory.addAccount('user@example.com', 'x')
+  const path = '/ovirt-engine/sso/oauth/token-http-auth'
+  const grant = { grant_type: 'urn:ovirt:params:oauth:grant-type:http', scope: 'ovirt-app-api' }
+  client.token = ''
+  const asked = await client.post(path, form(grant), FORM)
+  t.equal(asked.status, 401)
+  t.equal(asked.headers['www-authenticate'], 'Negotiate')
+  const known = { ...FORM, authorization: `Negotiate ${kerberosTicket}` }
+  t.equal((await client.post(path, form(grant), { ...FORM, authorization: 'Negotiate YII=' })).status, 401)
+  t.equal((await client.post(path, form({ ...grant, grant_type: 'password' }), known)).status, 400)
+  const { status, json } = await client.post(path, form(grant), known)
+  t.equal(status, 200)
+  client.token = json.access_token
+  const user = (await client.get('')).json.authenticated_user
+  t.equal((await client.get(user.href)).json.principal, 'user@example.com')
 })
 
 test('§1.1 a session ends after 30 idle minutes, each call keeps it', async t => {
@@ -123,6 +154,55 @@ test('§1.3 the CA is given to anybody, and signed the certificate of the engine
   t.match(unknown.headers['content-type'], /html/)
 })
 
+test('§1.3 certificates in all formats', async t => {
+  const client = await setUp(t)
+  const get = async (resource: string, format: string): Promise<Reply> =>
+    await client.get(`/ovirt-engine/services/pki-resource?resource=${resource}&format=${format}`)
+  t.equal((await get('qemu-ca-certificate', 'X509-PEM-CA')).text, client.simulator.ca)
+  t.equal((await get('ca-certificate', 'DER')).status, 400)
+  const [type = '', blob = ''] = (await get('engine-certificate', 'OPENSSH-PUBKEY')).text.split(' ')
+  t.equal(type, 'ecdsa-sha2-nistp256')
+  const key = new X509Certificate((await get('engine-certificate', 'X509-PEM')).text).publicKey
+  const { x = '', y = '' } = key.export({ format: 'jwk' })
+  const point = Buffer.concat([Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')])
+  t.equal(Buffer.compare(Buffer.from(blob, 'base64').subarray(-64), point), 0)
+})
+
+test('§1.3 imageio has a certificate of the internal authority, also where the web server has another', async t => {
+  const client = await setUp(t, { hasCustomCertificate: true })
+  const { simulator } = client
+  t.not(simulator.ca, simulator.internalCa)
+  const pki = '/ovirt-engine/services/pki-resource?format=X509-PEM-CA&resource=ca-certificate'
+  t.equal((await client.get(pki)).text, simulator.internalCa, 'which is what is handed out')
+  for (const host of (await client.get('hosts')).json.host) {
+    const certificate = await peerOf(host.address, 54322, simulator.internalCa)
+    t.equal(certificate.subject, `CN=${host.address}`, 'its subject is the address in the engine')
+    await t.rejects(peerOf(host.address, 54322, simulator.ca))
+  }
+  const transfer = await startTransfer(client, {
+    disk: { id: await addDisk(client) },
+    direction: 'download',
+    format: 'raw',
+  })
+  const { port } = new URL(transfer.proxy_url)
+  t.equal(
+    (await peerOf('127.0.0.1', Number(port), simulator.ca)).issuer,
+    'CN=custom-web-ca',
+    "the proxy is the web server's",
+  )
+})
+
+/** The certificate that is shown at an address. */
+const peerOf = async (host: string, port: number, ca: string): Promise<X509Certificate> => {
+  const socket = connect({ host, port, ca })
+  try {
+    await once(socket, 'secureConnect')
+    return new X509Certificate(socket.getPeerCertificate().raw)
+  } finally {
+    socket.destroy()
+  }
+}
+
 test('§1.3 another authority, and a certificate that has expired, are refused by clients', async t => {
   await using right = await createSimulator({ dir: t.testdir() })
   await using other = await createSimulator({ dir: `${t.testdirName}-other` })
@@ -163,6 +243,7 @@ test('§1.4 version 4 by path or header, no other; HEAD works', async t => {
   const head = await client.send('HEAD', '/ovirt-engine/api')
   t.equal(head.status, 200)
   t.equal(head.text, '')
+  t.match(head.headers['link'], '</ovirt-engine/api/vms>; rel=vms,')
 })
 
 test('§1.5 search: wildcards, and, or, quotes, case, sorting, paging', async t => {
@@ -234,6 +315,29 @@ test('§1.5 all_content adds the OVF and what else is left out', async t => {
     t.match(reply.json.initialization.configuration.data, /^<\?xml/)
     t.equal(reply.json.virtio_scsi.enabled, 'true')
   }
+})
+
+test('§1.5 detail is older: of it only statistics are left', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  await inventory.addVm({ name: 'a', clusterId: site.clusterId })
+  for (const path of ['vms?detail=statistics', 'vms;detail=statistics+nics']) {
+    const [vm] = (await client.get(path)).json.vm
+    t.equal(vm.statistics.statistic[1].values.value[0].datum, 2.5, path)
+    t.notOk('nics' in vm)
+  }
+  t.equal((await client.get('networks?detail=statistics')).json.network.length, 1, 'which have none')
+})
+
+test('§1.5 hosts are for administrators: others see those that they may do something with', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  inventory.addAccount('user@internal', 'x', [])
+  inventory.addAccount('operator@internal', 'x', [`RUN_VM@${site.hostIds[0]}`])
+  await client.signIn('user@internal', 'x')
+  t.equal((await client.get('hosts')).text, '{ }')
+  await client.signIn('operator@internal', 'x')
+  t.equal((await client.get('hosts')).json.host.length, 1)
 })
 
 test('§1.5 permissions: who may not, hears 403', async t => {

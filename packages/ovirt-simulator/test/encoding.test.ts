@@ -1,9 +1,11 @@
 import { test } from 'tap'
+import { operationFailed, requireAll } from '../src/http/api-error.ts'
 import { setUp } from './client.ts'
+import { addDisk, idsOf, setUpMachine, startBackup, wholeBackup } from './flows.ts'
 
 const MIB = 1024 ** 2
 
-test('§0.1 booleans and integers are strings, dates epoch milliseconds, decimals numbers', async t => {
+test('§0.1 booleans and integers are strings, dates epoch milliseconds', async t => {
   const client = await setUp(t)
   const { inventory, site } = client.simulator
   const [domain] = site.storageDomains
@@ -206,4 +208,149 @@ test('§0.2 the status of a creation is where its link says', async t => {
   t.same((await client.get(href)).json, { status: 'in_progress' })
   await client.until(href, reply => reply.json.status === 'complete')
   t.equal((await client.get(`disks/${json.id}`)).json.status, 'ok')
+})
+
+test('§0.1 decimals are numbers; in bodies numbers may be strings, and dates ISO 8601', async t => {
+  const client = await setUp(t)
+  const { inventory, site } = client.simulator
+  const vm = await inventory.addVm({ name: 'web', clusterId: site.clusterId })
+  const { statistic } = (await client.get(`vms/${vm.id}/statistics`)).json
+  t.same(
+    statistic.map((one: any) => one.values.value),
+    [[{ datum: 1024 * MIB }], [{ datum: 2.5 }]],
+  )
+  const post = async (body: object): Promise<number> =>
+    (await client.post('vms', { cluster: { name: 'Default' }, template: { name: 'Blank' }, ...body })).status
+  t.equal(await post({ name: 'a', cpu: { speed: '2.5' }, creation_time: '2026-01-05T08:00:00Z' }), 201)
+  t.equal(await post({ name: 'b', cpu: { speed: 2.5 }, creation_time: 1_795_370_095_330 }), 201)
+  t.equal(await post({ name: 'c', cpu: { speed: 'fast' } }), 400)
+  t.equal(await post({ name: 'd', creation_time: 'yesterday' }), 400)
+})
+
+test('§0.1 each collection has the name of its type', async t => {
+  const { client, machine, path } = await setUpMachine(t)
+  await client.post(`${path}/nics`, { name: 'nic1' })
+  await client.post(`${path}/permissions`, {})
+  client.simulator.inventory
+    .addStorageDomain({ name: 'isos', dataCenterId: client.simulator.site.dataCenterId, kind: 'iso' })
+    .files.push('tools.iso')
+  await wholeBackup(client, machine)
+  await client.post('imagetransfers', { disk: { id: await addDisk(client) }, direction: 'download', format: 'raw' })
+  const isos = client.simulator.site.storageDomains.length
+  const [iso] = (await client.get('storagedomains')).json.storage_domain.slice(isos)
+  for (const [collection, key] of [
+    ['vms', 'vm'],
+    ['disks', 'disk'],
+    [`${path}/diskattachments`, 'disk_attachment'],
+    [`${path}/nics`, 'nic'],
+    [`${path}/snapshots`, 'snapshot'],
+    [`${path}/backups`, 'backup'],
+    [`${path}/checkpoints`, 'checkpoint'],
+    ['imagetransfers', 'image_transfer'],
+    ['storagedomains', 'storage_domain'],
+    ['hosts', 'host'],
+    ['clusters', 'cluster'],
+    ['datacenters', 'data_center'],
+    ['vnicprofiles', 'vnic_profile'],
+    ['events', 'event'],
+    ['jobs', 'job'],
+    [`${path}/cdroms`, 'cdrom'],
+    [`${path}/permissions`, 'permission'],
+    [`${path}/applications`, 'application'],
+    [`${path}/reporteddevices`, 'reported_device'],
+    ['macpools', 'mac_pool'],
+    [`disks/${machine.diskIds[0]}/disksnapshots`, 'disk_snapshot'],
+    [`storagedomains/${iso.id}/files`, 'file'],
+  ] as const) {
+    const { json } = await client.get(collection)
+    t.same(Object.keys(json), [key], collection)
+    t.ok(json[key].length > 0, collection)
+  }
+})
+
+test('§0.1 an empty list that the code of the engine has touched is there, empty', async t => {
+  const { client, machine, simulator, path } = await setUpMachine(t)
+  const storageDomainId = simulator.site.storageDomains[0]?.id ?? ''
+  const shared = await simulator.inventory.addDisk({ sizeBytes: MIB, storageDomainId, format: 'raw', shareable: true })
+  simulator.inventory.attach(machine.vm, shared)
+  const backup = await startBackup(client, { vm: machine.vm, diskIds: [shared.id] })
+  t.equal((await client.get(`${path}/backups/${backup.id}/disks`)).text, '{\n  "disk" : [ ]\n}')
+})
+
+test('§0.1 POST and PUT need a body, actions too: {} or <action/>', async t => {
+  const { client, machine, path } = await setUpMachine(t)
+  for (const [method, target] of [
+    ['POST', 'vms'],
+    ['PUT', path],
+    ['POST', `${path}/freezefilesystems`],
+  ] as const) {
+    const refused = await client.send(method, target, { headers: { 'content-type': 'application/json' } })
+    t.equal(refused.status, 400, `${method} ${target}`)
+    t.match(refused.json.message, /body is missing/)
+  }
+  t.equal((await client.post(`${path}/freezefilesystems`, {})).status, 200)
+  t.ok(machine.vm.isFrozen)
+  const xml = { 'content-type': 'application/xml' }
+  t.equal((await client.post(`${path}/thawfilesystems`, '<action/>', xml)).status, 200)
+  t.notOk(machine.vm.isFrozen)
+})
+
+test('§0.2 an action is answered with its status, its job, and the fields of the request', async t => {
+  const { client, path } = await setUpMachine(t)
+  const { status, json } = await client.post(`${path}/freezefilesystems`, { reason: 'a test' })
+  t.equal(status, 200)
+  t.match(json, { status: 'complete', reason: 'a test', job: { href: /^\/ovirt-engine\/api\/jobs\//, id: String } })
+  t.equal((await client.get(json.job.href)).json.status, 'finished')
+})
+
+test('§0.2 an action whose tasks still run: 202, where they are, and how to repeat it', async t => {
+  const { client, path } = await setUpMachine(t, {}, { status: 'down' })
+  const { status, json } = await client.post(`${path}/start`, { pause: true })
+  t.equal(status, 202)
+  const href = `/ovirt-engine/api/${path}/start`
+  t.match(json, { async: 'true', status: 'in_progress', pause: 'true', id: 'taskids', href: `${href}/taskids` })
+  t.same(json.link, [
+    { href: `/ovirt-engine/api/${path}`, rel: 'parent' },
+    { href, rel: 'replay' },
+  ])
+})
+
+test('§0.2 several messages come in one fault, as a Java list; the gravest of them gives the status', async t => {
+  const { client, machine, simulator, path } = await setUpMachine(t, {}, { disks: 2 })
+  const [inactive = '', locked = ''] = machine.diskIds
+  const attachment = machine.vm.attachments.get(inactive)
+  if (attachment !== undefined) attachment.isActive = false
+  simulator.disk(locked).locks.add('create')
+  const { status, json } = await client.post(`${path}/backups`, { disks: idsOf(machine.diskIds) })
+  t.equal(status, 409)
+  t.match(json.detail, /^\[Cannot backup VM\. .*not active: .*\., Cannot backup VM\. Disk .* is locked\. .*\]$/)
+  for (const [statuses, together] of [
+    [[403, 500, 409, 400], 400],
+    [[500, 409, 403], 409],
+    [[403, 500], 500],
+    [[403], 403],
+  ] as const)
+    t.match(refusalOf(statuses), { status: together, detail: `[${statuses.join(', ')}]` })
+  t.doesNotThrow(() => requireAll(() => undefined))
+})
+
+/** What checks that fail with these come to together. */
+const refusalOf = (statuses: readonly number[]): unknown => {
+  const refuse = (status: number) => (): never => {
+    throw operationFailed(status, String(status))
+  }
+  try {
+    return requireAll(...statuses.map(refuse))
+  } catch (error) {
+    return error
+  }
+}
+
+test('§0.2 a boolean parameter without a value is true; filter and all-content are headers, too', async t => {
+  const { client, path } = await setUpMachine(t, {}, { status: 'down' })
+  t.ok('initialization' in (await client.get(`${path}?all_content`)).json)
+  t.ok('initialization' in (await client.get(path, { 'all-content': 'true' })).json)
+  t.notOk('initialization' in (await client.get(`${path}?all_content=false`)).json)
+  t.equal((await client.get('vms', { filter: 'true' })).text, '{ }')
+  t.equal((await client.send('DELETE', `${path}?async`)).status, 202)
 })

@@ -1,6 +1,8 @@
 /** The steps of backup software, as plainly as they can be: for tests of the engine, not of a client. */
 import { Agent, request } from 'node:https'
-import type { Vm } from '@granary/ovirt-simulator'
+import type { Simulator, SimulatorOptions, Vm } from '@granary/ovirt-simulator'
+import type { Test } from 'tap'
+import { setUp } from './client.ts'
 import type { Client } from './client.ts'
 
 export const MIB = 1024 ** 2
@@ -34,6 +36,20 @@ export const addMachine = async (client: Client, options: MachineOptions = {}): 
   return { vm, diskIds }
 }
 
+/** The level from which backups are hybrid. */
+export const HYBRID = { clusterLevel: '4.7' } as const
+
+/** A simulator with one machine. @default its cluster has level 4.6: backups are live or cold */
+export const setUpMachine = async (
+  t: Test,
+  options: Partial<SimulatorOptions> = {},
+  machineOptions: MachineOptions = {},
+): Promise<{ client: Client; machine: Machine; simulator: Simulator; path: string }> => {
+  const client = await setUp(t, { clusterLevel: '4.6', ...options })
+  const machine = await addMachine(client, machineOptions)
+  return { client, machine, simulator: client.simulator, path: `vms/${machine.vm.id}` }
+}
+
 export const idsOf = (diskIds: readonly string[]): object => ({ disk: diskIds.map(id => ({ id })) })
 
 export const startBackup = async (
@@ -61,6 +77,13 @@ export const readyBackup = async (client: Client, machine: Machine, body: object
 export const endBackup = async (client: Client, { vm }: Machine, backupId: string): Promise<any> => {
   await client.post(`vms/${vm.id}/backups/${backupId}/finalize`, {})
   return await phase(client, `vms/${vm.id}/backups/${backupId}`, 'succeeded', 'failed')
+}
+
+/** A backup from its start to its end, read by nobody. @returns it as it was when it was ready */
+export const wholeBackup = async (client: Client, machine: Machine, body: object = {}, query = ''): Promise<any> => {
+  const backup = await readyBackup(client, machine, body, query)
+  await endBackup(client, machine, backup.id)
+  return backup
 }
 
 export const startTransfer = async (client: Client, body: object): Promise<any> => {
@@ -167,6 +190,19 @@ export const put = async (client: Client, url: string, offset: number, body: Uin
 export const patch = async (client: Client, url: string, op: object): Promise<number> =>
   (await image(client, 'PATCH', url, { headers: { 'content-type': 'application/json' }, body: JSON.stringify(op) }))
     .status
+
+/** What `state()` has when nobody left anything behind. */
+export const CLEAN = {
+  lockedDisks: [],
+  illegalDisks: [],
+  lockedVms: [],
+  openBackups: [],
+  openTransfers: [],
+  backupSnapshots: [],
+  scratchDisks: [],
+  floatingDisks: [],
+  runningJobs: [],
+}
 
 /** What `state()` has when nothing is under way. */
 export const NOTHING_LEFT = { lockedDisks: [], illegalDisks: [], openTransfers: [], openBackups: [] }

@@ -29,9 +29,9 @@ export const encodeEntity = (type: TypeName, entity: Attributes): JsonObject => 
   return answer
 }
 
-/** A collection; an empty one is `{}`. */
-export const encodeList = (type: TypeName, entities: readonly Attributes[]): JsonObject =>
-  entities.length === 0 ? {} : { [snakeCase(type)]: entities.map(entity => encodeEntity(type, entity)) }
+/** A collection; an empty one that nobody touched is `{}`. */
+export const encodeList = (type: TypeName, entities: readonly Attributes[], isTouched = false): JsonObject =>
+  entities.length === 0 && !isTouched ? {} : { [snakeCase(type)]: entities.map(entity => encodeEntity(type, entity)) }
 
 const attributeOf = (known: ReadonlyMap<string, Attribute>, type: string, name: string): Attribute => {
   const attribute = known.get(name)

@@ -1,10 +1,10 @@
 /** Whether a backup may begin, by which engine, and what of each disk (CONTRACT §4.1, §4.3, §4.6). @module */
 import { randomUUID } from 'node:crypto'
-import { incomplete, operationFailed } from '../http/api-error.ts'
+import { incomplete, operationFailed, requireAll } from '../http/api-error.ts'
 import type { Attributes } from '../model/schema.ts'
 import type { BackupEngine, Disk, Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
-import { isAtLeast, levelNumber } from '../profiles.ts'
+import { isAtLeast, isVersionAtLeast, levelNumber } from '../profiles.ts'
 import { compatibilityLevel } from './create-vm.ts'
 import { requireDisksUsable, requireNoBackup, requireVmUnlocked } from './locks.ts'
 import { requirePermit } from './permits.ts'
@@ -41,12 +41,15 @@ export const planBackup = (world: World, vm: Vm, request: BackupRequest): Backup
   requirePermit(world, user, 'BACKUP_DISK', vm.id)
   for (const disk of disks) requirePermit(world, user, 'BACKUP_DISK', disk.id, vm.id)
   requireVmReady(world, vm, request)
-  requireDisksActive(vm, disks)
-  requireDisksUsable(disks, ACTION)
+  requireAll(
+    () => requireDisksActive(vm, disks),
+    () => requireDisksUsable(disks, ACTION),
+  )
   const description = String(body['description'] ?? '')
   if (description.length > MAX_DESCRIPTION)
     throw operationFailed(400, 'size must be between 0 and 1024. Attribute: vmBackup.description')
   const engine = engineFor(world, vm, request.isLegacy)
+  if (engine === 'live') requireHostKnowsBackups(world, vm)
   const fromCheckpointId = body['from_checkpoint_id'] as string | undefined
   const covered = fromCheckpointId === undefined ? new Set<string>() : coveredBy(world, vm, fromCheckpointId)
   return {
@@ -97,6 +100,17 @@ const engineFor = (world: World, vm: Vm, isLegacy: boolean): BackupEngine => {
   const level = levelNumber(compatibilityLevel(world, vm))
   if (level >= levelNumber(HYBRID_LEVEL) && !isLegacy) return 'hybrid'
   return vm.status === 'up' ? 'live' : 'cold'
+}
+
+/** The first vdsm that backs running VMs up: that of engine 4.4.5. */
+const BACKUP_VDSM = [4, 40, 50]
+
+/** @throws ApiError 409 when the host is too old for live backups */
+const requireHostKnowsBackups = (world: World, vm: Vm): void => {
+  const version = world.plain.hosts.get(vm.hostId ?? '')?.['version'] as Attributes | undefined
+  const { major = 0, minor = 0, build = 0 } = version ?? {}
+  if (!isVersionAtLeast([major, minor, build].map(Number), BACKUP_VDSM))
+    throw operationFailed(409, `Cannot ${ACTION}. The host that runs the VM does not support backups: it is outdated.`)
 }
 
 /** The disks that a checkpoint covers. @throws ApiError 400 when it does not do */

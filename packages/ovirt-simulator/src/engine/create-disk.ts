@@ -37,14 +37,14 @@ export const storageDomainFor = (world: World, body: Attributes, action: string)
   return domain
 }
 
-interface Shape {
+export interface Shape {
   readonly format: 'raw' | 'cow'
   readonly isSparse: boolean
   readonly isIncremental: boolean
 }
 
 /** @throws ApiError 400 on a shape that the engine has no way to keep */
-const shapeOf = (body: Attributes, domain: StorageDomain): Shape => {
+export const shapeOf = (body: Attributes, domain: StorageDomain): Shape => {
   if (body['format'] === undefined) throw incomplete('Disk [format] required for add')
   const format = body['format'] === 'cow' ? 'cow' : 'raw'
   const isBlock = domain.space.kind === 'block'

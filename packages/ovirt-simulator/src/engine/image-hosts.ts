@@ -5,10 +5,7 @@
  * @see CONTRACT §5.7
  * @module
  */
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import { GranaryError } from '@granary/core'
 import type { ImageBackend } from '../imageio/backend.ts'
@@ -19,10 +16,19 @@ import type { World } from '../model/world.ts'
 import { createAuthority } from '../pki/authority.ts'
 import type { Authority } from '../pki/authority.ts'
 
+/** Where the engine is, and the network by which the proxy reaches the hosts. */
 const ADDRESS = '127.0.0.1'
+const PORT = 54322
+const PROXY_PORT = 54323
 
 /** `foreign`: of an authority that nobody trusts. */
 export type CertificateKind = 'right' | 'expired' | 'foreign'
+
+/** Who signs the certificates. */
+export interface Authorities {
+  readonly hosts: Authority
+  readonly proxy: Authority
+}
 
 export interface Image {
   open(): Promise<ImageBackend>
@@ -30,16 +36,20 @@ export interface Image {
 
 export class ImageHosts implements AsyncDisposable {
   readonly #world: World
-  readonly #authority: Authority
+  readonly #authorities: Authorities
   readonly #daemons = new Map<string, Promise<Imageio>>()
   readonly #images = new Map<string, Image>()
-  /** Hosts that clients cannot reach, and where they are sent instead. */
-  readonly #hidden = new Map<string, Server>()
   #proxy: Promise<Imageio> | undefined
 
-  constructor(world: World, authority: Authority) {
+  constructor(world: World, authorities: Authorities) {
     this.#world = world
-    this.#authority = authority
+    this.#authorities = authorities
+  }
+
+  /** Lets hosts and the proxy answer from now on. */
+  async start(hostIds: readonly string[]): Promise<void> {
+    for (const hostId of hostIds) await this.daemonOf(hostId)
+    await this.proxy()
   }
 
   /** The daemon of a host, started at its first use. */
@@ -63,57 +73,43 @@ export class ImageHosts implements AsyncDisposable {
     this.#images.delete(url)
   }
 
-  /** What clients are told for a ticket on a host. */
-  async urlOf(hostId: string, ticketId: string): Promise<string> {
-    const hidden = this.#hidden.get(hostId)
-    if (hidden === undefined) return (await this.daemonOf(hostId)).urlOf(ticketId)
-    return `https://${ADDRESS}:${(hidden.address() as AddressInfo).port}/images/${ticketId}`
-  }
-
   /** Gives a host's daemon another certificate, for connections to come. */
   async setCertificate(hostId: string, kind: CertificateKind): Promise<void> {
-    const authority = kind === 'foreign' ? createAuthority('somebody-else') : this.#authority
+    const authority = kind === 'foreign' ? createAuthority('somebody-else') : this.#authorities.hosts
     const notAfterMs = kind === 'expired' ? Date.now() - 1_000 : undefined
     const daemon = await this.daemonOf(hostId)
     daemon.setCertificate(authority.issue({ names: this.#namesOf(hostId), notAfterMs }))
   }
 
-  /** From now on clients are given an address of the host that never answers; the proxy still reaches it. */
+  /** From now on clients get no answer from a host; the proxy still does. */
   async hide(hostId: string): Promise<void> {
-    const sockets = new Set<Socket>()
-    const server = createServer(socket => sockets.add(socket.on('error', () => undefined)))
-    server.on('close', () => sockets.clear())
-    server.listen(0, ADDRESS)
-    await once(server, 'listening')
-    server.once('shutdown', () => {
-      for (const socket of sockets) socket.destroy()
-    })
-    this.#hidden.set(hostId, server)
+    await (await this.daemonOf(hostId)).setReachable('silent')
   }
 
   async show(hostId: string): Promise<void> {
-    const server = this.#hidden.get(hostId)
-    this.#hidden.delete(hostId)
-    server?.emit('shutdown')
-    server?.close()
+    await (await this.daemonOf(hostId)).setReachable('reachable')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const hostId of [...this.#hidden.keys()]) await this.show(hostId)
     if (this.#proxy !== undefined) await (await this.#proxy)[Symbol.asyncDispose]()
     for (const daemon of this.#daemons.values()) await (await daemon)[Symbol.asyncDispose]()
   }
 
-  /** Its address in the engine first, then where it really listens. */
+  #addressOf(hostId: string): string {
+    return String(this.#world.plain.hosts.get(hostId)?.['address'])
+  }
+
   #namesOf(hostId: string): string[] {
-    return [String(this.#world.plain.hosts.get(hostId)?.['address']), ADDRESS, 'localhost']
+    return [this.#addressOf(hostId), ADDRESS, 'localhost']
   }
 
   async #startDaemon(hostId: string): Promise<Imageio> {
     return await startImageio({
       clock: this.#world.clock,
-      host: ADDRESS,
-      certificate: this.#authority.issue({ names: this.#namesOf(hostId) }),
+      host: this.#addressOf(hostId),
+      port: PORT,
+      innerHost: ADDRESS,
+      certificate: this.#authorities.hosts.issue({ names: this.#namesOf(hostId) }),
       localSocket: `\0/org/ovirt/imageio/${hostId}`,
       openBackend: async url => {
         const image = this.#images.get(url)
@@ -125,11 +121,12 @@ export class ImageHosts implements AsyncDisposable {
 
   async #startProxy(): Promise<Imageio> {
     const caFile = join(this.#world.folder, 'internal-ca.pem')
-    await writeFile(caFile, this.#authority.cert)
+    await writeFile(caFile, this.#authorities.hosts.cert)
     return await startImageio({
       clock: this.#world.clock,
       host: ADDRESS,
-      certificate: this.#authority.issue({ names: [ADDRESS, 'localhost'] }),
+      port: PROXY_PORT,
+      certificate: this.#authorities.proxy.issue({ names: [ADDRESS, 'localhost'] }),
       openBackend: openBackendByUrl({ caFile }),
     })
   }

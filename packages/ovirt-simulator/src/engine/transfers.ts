@@ -60,7 +60,7 @@ export class Transfers {
   async urlsOf(transfer: Transfer): Promise<{ transferUrl: string; proxyUrl: string } | undefined> {
     const session = this.#sessions.get(transfer.id)
     if (session === undefined) return undefined
-    const transferUrl = await this.#hosts.urlOf(session.hostId, session.ticketId)
+    const transferUrl = (await this.#hosts.daemonOf(session.hostId)).urlOf(session.ticketId)
     return { transferUrl, proxyUrl: (await this.#hosts.proxy()).urlOf(session.ticketId) }
   }
 
@@ -137,7 +137,7 @@ export class Transfers {
     const daemon = await this.#hosts.daemonOf(hostId)
     daemon.addTicket({ ...ticket, url })
     const proxy = await this.#hosts.proxy()
-    proxy.addTicket({ ...ticket, url: daemon.urlOf(ticketId) })
+    proxy.addTicket({ ...ticket, url: daemon.innerUrlOf(ticketId) })
     transfer.ticketId = ticketId
     this.#sessions.set(transfer.id, { hostId, ticketId, url, cache: backend.cache })
   }

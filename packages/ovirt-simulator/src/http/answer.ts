@@ -6,6 +6,8 @@ export interface Answer {
   readonly type: TypeName
   readonly entity?: Attributes
   readonly list?: readonly Attributes[]
+  /** An empty list is shown as one: the engine's code called its getter (CONTRACT §0.1). */
+  readonly isListTouched?: boolean
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -19,9 +21,8 @@ export const created = (type: TypeName, entity: Attributes, status = 201): Answe
 }
 
 /** An action that is done; DELETE is answered alike. */
-export const done = (jobId: string, echo: Attributes = {}): Answer =>
-  entityOf('Action', { ...echo, status: 'complete', job: { id: jobId } })
+export const done = (jobId: string): Answer => entityOf('Action', { status: 'complete', job: { id: jobId } })
 
 /** An action whose tasks still run. */
-export const running = (jobId: string, echo: Attributes = {}): Answer =>
-  entityOf('Action', { ...echo, async: true, status: 'in_progress', job: { id: jobId } }, 202)
+export const running = (jobId: string): Answer =>
+  entityOf('Action', { async: true, status: 'in_progress', job: { id: jobId } }, 202)

@@ -17,24 +17,24 @@ const wantsJson = (request: IncomingMessage): boolean =>
   (request.headers.accept ?? '').split(',').some(range => range.split(';')[0]?.trim() === 'application/json')
 
 export const replyOf = (request: IncomingMessage, answer: Answer): Reply => {
-  const { status, type, entity = {}, list, headers = {} } = answer
+  const { status, type, entity = {}, list, isListTouched, headers = {} } = answer
   const isJson = wantsJson(request)
   const contentType = `application/${isJson ? 'json' : 'xml'};charset=UTF-8`
   return { status, headers: { ...headers, 'content-type': contentType }, body: isJson ? json() : xml() }
 
   function json(): string {
-    return toText(list === undefined ? encodeEntity(type, entity) : encodeList(type, list))
+    return toText(list === undefined ? encodeEntity(type, entity) : encodeList(type, list, isListTouched))
   }
   function xml(): string {
     return list === undefined ? encodeEntityXml(type, entity) : encodeListXml(type, list)
   }
 }
 
-/** Pretty printed with two spaces and a space before the colon; an empty object has a space in it. */
+/** Pretty printed with two spaces and a space before the colon; what is empty has a space in it. */
 const toText = (json: unknown): string =>
   JSON.stringify(json, undefined, 2)
     .replaceAll(/^( *"(?:[^"\\]|\\.)*"):/gm, '$1 :')
-    .replaceAll(/^( *(?:"(?:[^"\\]|\\.)*" : )?)\{\}(,?)$/gm, '$1{ }$2')
+    .replaceAll(/^( *(?:"(?:[^"\\]|\\.)*" : )?)([{[])([}\]])(,?)$/gm, '$1$2 $3$4')
 
 /** A page of the container or web server in front: what comes instead of the API's own answers. */
 export const htmlReply = (status: number, title: string, headers: Readonly<Record<string, string>> = {}): Reply => ({

@@ -22,7 +22,7 @@ export interface Match {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 /** Ids that are no UUIDs. */
-const FREE_IDS = new Set(['event', 'file', 'tag', 'application', 'taskids'])
+const FREE_IDS = new Set(['event', 'file'])
 
 /**
  * The route for a method and a path.

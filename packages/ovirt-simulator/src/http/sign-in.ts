@@ -1,5 +1,5 @@
 /**
- * Sign-in: tokens from the SSO service, Basic, and cookie sessions. A session ends after 30 idle minutes.
+ * Sign-in: tokens from the SSO service for passwords and Kerberos tickets, Basic, and cookie sessions. A session ends after 30 idle minutes.
  *
  * @see CONTRACT §1.1, §1.2
  * @module
@@ -15,6 +15,9 @@ const IDLE_MS = 30 * 60_000
 const MAX_AGE_MS = 360_000_000
 /** The validity of an account without an end: Long.MAX. */
 const NEVER = '9223372036854775807'
+
+const REST_SCOPE = 'ovirt-app-api'
+const HTTP_AUTH_GRANT = 'urn:ovirt:params:oauth:grant-type:http'
 
 interface Session {
   readonly user: string
@@ -73,25 +76,33 @@ export class SignIn {
   /** POST /ovirt-engine/sso/oauth/token */
   token(request: IncomingMessage, body: string): Reply {
     const form = new URLSearchParams(body)
-    const scope = form.get('scope') ?? ''
-    const refuse = (error: string, description: string): Reply =>
-      ssoReply(
-        400,
-        scope === 'ovirt-app-api'
-          ? { error_code: error, error: description }
-          : { error, error_description: description },
-      )
-    // String equality in the engine's code: a list of types does not do.
-    if (request.headers.accept !== 'application/json')
-      return refuse('invalid_request', "The request 'Accept' header must be 'application/json'")
-    if (form.get('grant_type') !== 'password')
-      return refuse('unsupported_grant_type', `unsupported grant type ${form.get('grant_type')}`)
-    if (!scope.split(' ').includes('ovirt-app-api')) return refuse('invalid_scope', 'ovirt-app-api scope is missing')
+    const problem = problemOf(request, form, 'password')
+    if (problem !== undefined) return problem
     const name = form.get('username') ?? ''
+    // What comes after the last @ is the profile.
     if (!name.includes('@'))
-      return refuse('access_denied', `Cannot authenticate user No valid profile found in credentials..`)
+      return refusal(form, 'access_denied', `Cannot authenticate user No valid profile found in credentials..`)
     if (!this.#isRight(name, form.get('password') ?? ''))
-      return refuse('access_denied', `Cannot authenticate user '${name}': The username or password is incorrect..`)
+      return refusal(
+        form,
+        'access_denied',
+        `Cannot authenticate user '${name}': The username or password is incorrect..`,
+      )
+    return this.#granted(form, name)
+  }
+
+  /** POST /ovirt-engine/sso/oauth/token-http-auth: whom the web server in front has known by a Kerberos ticket. */
+  negotiatedToken(request: IncomingMessage, body: string): Reply {
+    const [scheme = '', ticket = ''] = (request.headers.authorization ?? '').split(' ', 2)
+    const account = [...this.#world.accounts.values()].find(one => one.kerberosTicket === ticket)
+    if (scheme.toLowerCase() !== 'negotiate' || account === undefined)
+      return htmlReply(401, 'Unauthorized', { 'www-authenticate': 'Negotiate' })
+    const form = new URLSearchParams(body)
+    return problemOf(request, form, HTTP_AUTH_GRANT) ?? this.#granted(form, account.name)
+  }
+
+  #granted(form: URLSearchParams, name: string): Reply {
+    const scope = form.get('scope') ?? ''
     return ssoReply(200, { access_token: this.#open(name), scope, exp: NEVER, token_type: 'bearer' })
   }
 
@@ -126,6 +137,27 @@ export class SignIn {
   }
 }
 
+/** The refusal of a request that asks for no token of this API. */
+const problemOf = (request: IncomingMessage, form: URLSearchParams, grantType: string): Reply | undefined => {
+  // String equality in the engine's code: a list of types does not do.
+  if (request.headers.accept !== 'application/json')
+    return refusal(form, 'invalid_request', "The request 'Accept' header must be 'application/json'")
+  if (form.get('grant_type') !== grantType)
+    return refusal(form, 'unsupported_grant_type', `unsupported grant type ${form.get('grant_type')}`)
+  if (!(form.get('scope') ?? '').split(' ').includes(REST_SCOPE))
+    return refusal(form, 'invalid_scope', `${REST_SCOPE} scope is missing`)
+  return undefined
+}
+
+/** Errors are 400, in the engine's own shape where the scope is that of the API alone, else in that of OAuth. */
+const refusal = (form: URLSearchParams, error: string, description: string): Reply =>
+  ssoReply(
+    400,
+    form.get('scope') === REST_SCOPE
+      ? { error_code: error, error: description }
+      : { error, error_description: description },
+  )
+
 /** `Session-TTL`, minutes, of the first request of a session. */
 const ttlOf = (request: IncomingMessage): number => {
   const minutes = Number(request.headers['session-ttl'] ?? Number.NaN)
@@ -137,21 +169,3 @@ const ssoReply = (status: number, body: object): Reply => ({
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 })
-
-/** GET /ovirt-engine/services/pki-resource: anonymous (CONTRACT §1.3). */
-export const pkiReply = (query: string, certificates: { ca: string; engine: string }): Reply => {
-  const { resource, format } = Object.fromEntries(new URLSearchParams(query))
-  const byName: Readonly<Record<string, string>> = {
-    'ca-certificate': certificates.ca,
-    'qemu-ca-certificate': certificates.ca,
-    'engine-certificate': certificates.engine,
-  }
-  const pem = byName[resource ?? '']
-  const formats: Readonly<Record<string, string>> = {
-    'X509-PEM': 'application/x-x509-cert',
-    'X509-PEM-CA': 'application/x-x509-ca-cert',
-  }
-  const type = formats[format ?? 'X509-PEM']
-  if (pem === undefined || type === undefined) return htmlReply(400, 'Bad Request')
-  return { status: 200, headers: { 'content-type': type }, body: pem }
-}

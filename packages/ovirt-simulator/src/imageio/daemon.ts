@@ -32,8 +32,10 @@ export interface ImageioOptions {
   readonly certificate: ListenerCertificate
   /** @default 'localhost' */
   readonly host?: string
-  /** @default 0: any that is free */
+  /** Another one is taken where it is not free. @default 0: any that is free */
   readonly port?: number
+  /** Address of a second TLS listener, for the proxy: `setReachable` leaves it alone. @default none */
+  readonly innerHost?: string
   /** Path of the local socket; a leading NUL makes it abstract. @default none */
   readonly localSocket?: string
   /** Path of the control socket. @default none: tickets are added by `addTicket` */
@@ -65,14 +67,16 @@ export class Imageio implements AsyncDisposable {
   readonly #control: ControlContext
   readonly #imageRoutes: readonly Route[]
   readonly #servers: Server[] = []
+  readonly #tlsServers = new Set<TlsServer>()
   #certificate: ListenerCertificate
-  #setCertificate: (certificate: ListenerCertificate) => void = () => undefined
   #remote: NetServer | undefined
-  #port = 0
+  #address: Address
+  #inner: Address | undefined
 
   constructor(options: ImageioOptions) {
     this.#options = options
     this.#certificate = options.certificate
+    this.#address = { host: options.host ?? 'localhost', port: options.port ?? 0 }
     this.#tickets = new TicketStore(() => Math.floor(options.clock.now() / 1000))
     this.#control = { tickets: this.#tickets, removeTimeoutMs: options.removeTimeoutMs ?? 60_000 }
     this.#imageRoutes = imageRoutes({
@@ -83,7 +87,7 @@ export class Imageio implements AsyncDisposable {
 
   /** Port of the TLS listener. */
   get port(): number {
-    return this.#port
+    return this.#address.port
   }
 
   /** Connections open now, of all listeners. */
@@ -93,7 +97,12 @@ export class Imageio implements AsyncDisposable {
 
   /** Where a ticket's image is. */
   urlOf(ticketId: string): string {
-    return `https://${this.#options.host ?? 'localhost'}:${this.#port}/images/${ticketId}`
+    return imageUrl(this.#address, ticketId)
+  }
+
+  /** The same for the proxy. */
+  innerUrlOf(ticketId: string): string {
+    return imageUrl(this.#inner ?? this.#address, ticketId)
   }
 
   /** As `PUT /tickets/ID` does. @throws GranaryError `GRANARY_INVALID_ARGUMENT` */
@@ -137,7 +146,7 @@ export class Imageio implements AsyncDisposable {
   /** Another certificate for connections to come: an expired one, or one of the wrong authority. */
   setCertificate(certificate: ListenerCertificate): void {
     this.#certificate = certificate
-    this.#setCertificate(certificate)
+    for (const server of this.#tlsServers) server.setSecureContext(certificate)
   }
 
   /**
@@ -152,8 +161,9 @@ export class Imageio implements AsyncDisposable {
 
   /** @throws GranaryError when an address is taken */
   async listen(): Promise<void> {
-    const { localSocket, controlSocket } = this.#options
+    const { localSocket, controlSocket, innerHost } = this.#options
     await this.#listenRemote()
+    if (innerHost !== undefined) await this.#listenInside(innerHost)
     if (localSocket !== undefined) await this.#listenUnix(localSocket, this.#imageRoutes)
     if (controlSocket !== undefined) await this.#listenUnix(controlSocket, controlRoutes(this.#control))
   }
@@ -166,24 +176,33 @@ export class Imageio implements AsyncDisposable {
   }
 
   async #listenRemote(): Promise<void> {
+    await this.#listenAt(this.#tlsServer())
+  }
+
+  #tlsServer(): Server & TlsServer {
     const server = createTlsServer({ ...this.#certificate, minVersion: 'TLSv1.2', ...HTTP_OPTIONS })
     this.#serve(server, this.#imageRoutes)
     server.on('tlsClientError', () => undefined)
-    await this.#listenAt(server)
-    this.#setCertificate = renewed => server.setSecureContext(renewed)
+    this.#tlsServers.add(server)
+    server.once('close', () => this.#tlsServers.delete(server))
+    return server
   }
 
   async #listenAt(server: NetServer): Promise<void> {
-    const { host = 'localhost', port = 0 } = this.#options
     server.on('connection', (socket: Socket) => {
       this.#keep(socket)
       this.#remoteSockets.add(socket)
       socket.once('close', () => this.#remoteSockets.delete(socket))
     })
-    server.listen(this.#port === 0 ? port : this.#port, host)
-    await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port
+    this.#address = await listenNear(server, this.#address)
     this.#remote = server
+  }
+
+  async #listenInside(host: string): Promise<void> {
+    const server = this.#tlsServer()
+    server.on('connection', (socket: Socket) => this.#keep(socket))
+    this.#inner = await listenNear(server, { host, port: 0 })
+    this.#servers.push(server)
   }
 
   async #listenUnix(path: string, routes: readonly Route[]): Promise<void> {
@@ -277,6 +296,26 @@ export class Imageio implements AsyncDisposable {
     exchange.connection.use(ticket)
     if (exchange.delayMs > 0) await exchange.sleep(exchange.delayMs)
     return { ticket, backend }
+  }
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+const imageUrl = ({ host, port }: Address, ticketId: string): string => `https://${host}:${port}/images/${ticketId}`
+
+/** Listens at an address; where it is taken, or not to be had on this machine, at a free port of 127.0.0.1. */
+const listenNear = async (server: NetServer, { host, port }: Address): Promise<Address> => {
+  try {
+    server.listen(port, host)
+    await once(server, 'listening')
+    return { host, port: (server.address() as AddressInfo).port }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (port === 0 || (code !== 'EADDRINUSE' && code !== 'EADDRNOTAVAIL')) throw error
+    return await listenNear(server, { host: '127.0.0.1', port: 0 })
   }
 }
 

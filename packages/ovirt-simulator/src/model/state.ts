@@ -25,12 +25,12 @@ export interface Disk {
   config: Attributes
   storageDomainId: string | undefined
   isIllegal: boolean
-  /** Who keeps it locked: `create`, `backup ID`, `transfer ID`, `snapshot ID`. */
+  /** Who keeps it locked: `create`, `convert`, `backup ID`, `transfer ID`, `snapshot ID`. */
   readonly locks: Set<string>
   /** Volume of the active layer; changes with every snapshot. */
   imageId: string
   /** Undefined for what is no image: LUNs, managed block storage. */
-  readonly volume: SimulatedDisk | undefined
+  volume: SimulatedDisk | undefined
   readonly createdMs: number
   /** Jobs and backups under way may have made it. */
   creationJobId?: string

@@ -32,6 +32,8 @@ export interface Account {
   readonly id: string
   readonly name: string
   password: string
+  /** What a client sends after `Negotiate` to be known as this account; there is no realm behind it. */
+  readonly kerberosTicket: string
   isSuperUser: boolean
   /** `PERMIT` everywhere, or `PERMIT@id` on one object and what is inside it. */
   readonly permits: Set<string>

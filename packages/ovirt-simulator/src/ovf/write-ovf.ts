@@ -160,6 +160,7 @@ const contentOf = (world: World, vm: Vm, disks: readonly AttachedDisk[]): Node =
     AutoStartup: textOf(config, 'high_availability.enabled', false),
     Priority: textOf(config, 'high_availability.priority', 1),
     MigrationSupport: '0',
+    SerialNumberPolicy: textOf(config, 'serial_number.policy', 'none'),
     BiosType: String(BIOS[String(sub(config, 'bios', 'type'))] ?? 2),
     CustomEmulatedMachine: textOf(config, 'custom_emulated_machine', ''),
     CustomCpuName: textOf(config, 'custom_cpu_model', ''),
@@ -217,19 +218,29 @@ const hardwareOf = (world: World, vm: Vm, disks: readonly AttachedDisk[]): Node 
         'rasd:AllocationUnits': 'MegaBytes',
         'rasd:VirtualQuantity': String(memoryMb),
       },
-      ...disks.map(({ disk, attachment }) => diskItem(vm, disk, attachment)),
+      ...disks.map(({ disk, attachment }) => diskItem(disk, attachment)),
       ...[...vm.nics.values()].map(nic => nicItem(world, nic)),
-      {
-        'rasd:Caption': 'USB Controller',
-        'rasd:InstanceId': '3',
-        'rasd:ResourceType': '23',
-        'rasd:UsbPolicy': 'DISABLED',
-      },
+      { ...deviceItem('USB Controller', '23', 'usb'), 'rasd:UsbPolicy': 'DISABLED' },
+      deviceItem('CDROM', '15', 'cdrom'),
     ],
   }
 }
 
-const diskItem = (_vm: Vm, disk: Disk, attachment: Attachment): Node => ({
+/** A device without anything of its own. */
+const deviceItem = (caption: string, resourceType: string, type: string): Node => ({
+  'rasd:Caption': caption,
+  'rasd:InstanceId': BLANK_ID,
+  'rasd:ResourceType': resourceType,
+  Type: type,
+  Device: type,
+  'rasd:Address': '',
+  BootOrder: '0',
+  IsPlugged: 'true',
+  IsReadOnly: String(type === 'cdrom'),
+  Alias: '',
+})
+
+const diskItem = (disk: Disk, attachment: Attachment): Node => ({
   'rasd:Caption': disk.config['alias'] ?? '',
   'rasd:InstanceId': disk.imageId,
   'rasd:ResourceType': '17',

@@ -3,6 +3,7 @@ import type { Attributes } from '../model/schema.ts'
 import { API_PATH } from '../model/schema.ts'
 import type { Attachment, Disk, Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
+import { isAtLeast } from '../profiles.ts'
 import { links } from './links.ts'
 
 export const isLocked = (disk: Disk): boolean => disk.locks.size > 0
@@ -30,7 +31,7 @@ export const showDisk = (world: World, disk: Disk): Attributes => {
     ...(config['disk_profile'] === undefined && profile !== undefined && { disk_profile: { id: profile['id'] } }),
     ...(storageDomainId !== undefined && { storage_domains: [{ id: storageDomainId }] }),
     ...(isImage && {
-      actions: links(href, 'reduce', 'copy', 'export', 'move', 'refreshlun', 'convert', 'sparsify'),
+      ...(isAtLeast(world.profile, 4, 5, 0) && { actions: links(href, 'convert') }),
     }),
     link: links(href, 'disksnapshots', 'permissions', 'statistics'),
     id,

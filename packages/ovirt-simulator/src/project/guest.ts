@@ -1,4 +1,4 @@
-/** What a guest agent tells of its guest (CONTRACT §2.1). @module */
+/** What a guest agent tells of its guest, and what its host measures (CONTRACT §2.1). @module */
 import { createHash } from 'node:crypto'
 import type { Attributes } from '../model/schema.ts'
 import type { Vm } from '../model/state.ts'
@@ -34,5 +34,19 @@ export const guestApplications = (vm: Vm): Attributes[] => {
   return ['kernel-4.18.0-305.el8', 'qemu-guest-agent-4.2.0-34.el8'].map(name => {
     const id = stableId(vm.id, name)
     return { name, vm: { id: vm.id }, id, href: `${vmHref(vm)}/applications/${id}` }
+  })
+}
+
+/** Measured once a host runs it: whole numbers, and one that is none. */
+export const vmStatistics = (vm: Vm): Attributes[] => {
+  if (!isRunning(vm)) return []
+  const measured = [
+    { name: 'memory.installed', type: 'integer', unit: 'bytes', datum: Number(vm.config['memory']) },
+    { name: 'cpu.current.total', type: 'decimal', unit: 'percent', datum: 2.5 },
+  ]
+  return measured.map(({ datum, ...rest }) => {
+    const id = stableId(vm.id, rest.name)
+    const href = `${vmHref(vm)}/statistics/${id}`
+    return { ...rest, kind: 'gauge', values: [{ datum }], vm: { id: vm.id }, id, href }
   })
 }

@@ -61,7 +61,8 @@ export const backupRoutes = (world: World): Route[] => [
     path: 'vms/:vm/backups/:backup/disks',
     run({ ids }) {
       const vm = found(world.vms, ids['vm'])
-      return listOf('Disk', backupDisks(world, vm, found(vm.backups, ids['backup'])))
+      const disks = backupDisks(world, vm, found(vm.backups, ids['backup']))
+      return { ...listOf('Disk', disks), isListTouched: true }
     },
   },
   {

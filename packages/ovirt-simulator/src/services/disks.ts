@@ -1,9 +1,10 @@
 /** `/disks` and their layers (CONTRACT §2.2). @module */
+import { convertDisk } from '../engine/convert-disk.ts'
 import { createDisk, removeDisk } from '../engine/create-disk.ts'
 import { doneJob } from '../engine/events.ts'
 import { requireDisksUsable, requireNoBackup, vmsOf } from '../engine/locks.ts'
 import { isShown, requirePermit } from '../engine/permits.ts'
-import { created, done, entityOf, listOf } from '../http/answer.ts'
+import { created, done, entityOf, listOf, running } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
 import { notFound, operationFailed } from '../http/api-error.ts'
 import type { Call } from '../http/call.ts'
@@ -56,6 +57,17 @@ export const diskRoutes = (world: World): Route[] => [
         throw operationFailed(409, 'Cannot remove Virtual Disk. At least one of the VMs is not down.')
       await removeDisk(world, disk)
       return done(doneJob(world, 'Removing Disk'))
+    },
+  },
+  {
+    method: 'POST',
+    path: 'disks/:disk/convert',
+    body: 'Action',
+    failsAsAction: true,
+    run({ ids, body, user }) {
+      const disk = found(world.disks, ids['disk'])
+      requirePermit(world, user, 'EDIT_DISK_PROPERTIES', disk.id)
+      return running(convertDisk(world, disk, body['disk'] as Attributes | undefined))
     },
   },
   {

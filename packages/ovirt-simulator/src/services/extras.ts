@@ -10,7 +10,7 @@ import type { Attributes, TypeName } from '../model/schema.ts'
 import type { Vm } from '../model/state.ts'
 import { BLANK_ID, found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
-import { guestApplications, guestDevices } from '../project/guest.ts'
+import { guestApplications, guestDevices, vmStatistics } from '../project/guest.ts'
 import { vmHref } from '../project/vm.ts'
 
 /** Sub-collections of a VM by the type of their entities; POST adds to them. */
@@ -21,7 +21,6 @@ const EXTRAS: Readonly<Record<string, TypeName>> = {
   numanodes: 'NumaNode',
   permissions: 'Permission',
   sessions: 'Session',
-  statistics: 'Statistic',
   watchdogs: 'Watchdog',
 }
 
@@ -52,6 +51,11 @@ export const extraRoutes = (world: World): Route[] => [
     method: 'GET',
     path: 'vms/:vm/applications',
     run: ({ ids }) => listOf('Application', guestApplications(found(world.vms, ids['vm']))),
+  },
+  {
+    method: 'GET',
+    path: 'vms/:vm/statistics',
+    run: ({ ids }) => listOf('Statistic', vmStatistics(found(world.vms, ids['vm']))),
   },
   {
     method: 'GET',

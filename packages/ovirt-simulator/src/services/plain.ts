@@ -1,4 +1,5 @@
 /** Collections that are only looked at: data centers, clusters, hosts, networks, profiles, pools, roles, users. @module */
+import { isShown } from '../engine/permits.ts'
 import { entityOf, listOf } from '../http/answer.ts'
 import type { Route } from '../http/routes.ts'
 import { API_PATH } from '../model/schema.ts'
@@ -55,8 +56,10 @@ export const plainRoutes = (world: World): Route[] => [
       {
         method: 'GET',
         path: name,
-        run: call =>
-          listed(world, call, { name, type, entities: [...table_.values()].map(one => show(name, table, one)) }),
+        run(call) {
+          const shown = [...table_.values()].filter(one => name !== 'hosts' || isShown(world, call, String(one['id'])))
+          return listed(world, call, { name, type, entities: shown.map(one => show(name, table, one)) })
+        },
       },
       {
         method: 'GET',

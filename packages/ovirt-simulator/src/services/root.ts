@@ -23,7 +23,8 @@ export const rootRoutes = (world: World): Route[] => [
         ...(SEARCHABLE.has(name) ? [{ href: `${API_PATH}/${name}?search={query}`, rel: `${name}/search` }] : []),
       ])
       const user: Attributes = { id: account?.id ?? BLANK_ID }
-      return entityOf('Api', {
+      const headers = { link: link.map(({ href, rel }) => `<${href}>; rel=${rel}`).join(',') }
+      const root = entityOf('Api', {
         product_info: productInfo(world),
         special_objects: { blank_template: { id: BLANK_ID }, root_tag: { id: BLANK_ID } },
         ...(account?.isSuperUser === true && { summary: summary(world) }),
@@ -32,6 +33,7 @@ export const rootRoutes = (world: World): Route[] => [
         effective_user: user,
         link,
       })
+      return { ...root, headers }
     },
   },
 ]

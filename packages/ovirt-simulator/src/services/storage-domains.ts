@@ -1,9 +1,11 @@
 /** Storage domains, also below data centers, and what is in them (CONTRACT §2.5). @module */
 import { entityOf, listOf } from '../http/answer.ts'
+import { notFound } from '../http/api-error.ts'
 import type { Route } from '../http/routes.ts'
-import type { Disk } from '../model/state.ts'
+import type { Disk, StorageDomain } from '../model/state.ts'
 import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
+import type { Attributes } from '../model/schema.ts'
 import { API_PATH } from '../model/schema.ts'
 import { showDisk, showDiskSnapshots } from '../project/disk.ts'
 import { showStorageDomain } from '../project/storage-domain.ts'
@@ -44,6 +46,13 @@ export const storageDomainRoutes = (world: World): Route[] => {
     ...contentRoutes(world),
   ]
 }
+
+const showFile = ({ id }: StorageDomain, name: string): Attributes => ({
+  name,
+  type: 'iso',
+  id: name,
+  href: `${API_PATH}/storagedomains/${id}/files/${name}`,
+})
 
 /** What is in a domain. */
 const contentRoutes = (world: World): Route[] => {
@@ -87,12 +96,21 @@ const contentRoutes = (world: World): Route[] => {
       method: 'GET',
       path: 'storagedomains/:id/files',
       run: ({ ids }) => {
-        const { id, files } = found(world.storageDomains, ids['id'])
-        const base = `${API_PATH}/storagedomains/${id}/files`
+        const domain = found(world.storageDomains, ids['id'])
         return listOf(
           'File',
-          files.map(name => ({ name, type: 'iso', id: name, href: `${base}/${name}` })),
+          domain.files.map(name => showFile(domain, name)),
         )
+      },
+    },
+    {
+      method: 'GET',
+      path: 'storagedomains/:id/files/:file',
+      run: ({ ids }) => {
+        const domain = found(world.storageDomains, ids['id'])
+        const name = domain.files.find(one => one === ids['file'])
+        if (name === undefined) throw notFound()
+        return entityOf('File', showFile(domain, name))
       },
     },
   ]

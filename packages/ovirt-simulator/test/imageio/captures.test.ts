@@ -114,7 +114,7 @@ type Tap = Pick<typeof t, 'same' | 'equal'>
 const steady = (body: Buffer): string => body.toString('latin1').replace(/"expires": \d+/, '"expires": 0')
 
 t.test(
-  'recorded exchanges',
+  '§6 §14 recorded exchanges',
   { skip: captures === undefined ? 'no ../shared/ovirt/imageio-captures' : false },
   async t => {
     mkdirSync('img')
@@ -156,13 +156,26 @@ t.test(
     const add = (ticket: object): void =>
       daemon.addTicket({ timeout: 300, ops: ['read'], size: IMAGE_BYTES, ...ticket })
 
-    await t.test('tickets and images', async t => {
+    await t.test('§6.9 tickets: PUT, what is wrong with them, GET', async t => {
       await replay(t, 'c0')
       add({ uuid: 'short', ops: ['read', 'write'], timeout: 1, url: 'file://img/disk.raw' })
-      await replay(t, 'c10', 'r0', 'r1', 'r2', 'r3', 'r4', 'r5')
     })
+    for (const [what, ...prefixes] of [
+      ['§6.9 tickets: PATCH', 'c10'],
+      ['§6.1 OPTIONS, and the release', 'r0'],
+      ['§6.5 extents', 'r1'],
+      ['§6.2 GET, and its ranges', 'r2'],
+      ['§6.3 PUT', 'r3'],
+      ['§6.4 PATCH', 'r4'],
+      ['§6.6 checksums, §6.7 what there is not', 'r5'],
+    ] as const)
+      await t.test(what, async t => {
+        const before = left.size
+        await replay(t, ...prefixes)
+        t.ok(left.size < before)
+      })
 
-    await t.test('r60: three requests on one connection', async t => {
+    await t.test('§6.2 r60: three requests on one connection', async t => {
       const socket = await rawConnect(remote)
       const expected = seen('r60-keepalive.txt').split(/(?=HTTP\/1\.1 )/)
       const requests = [
@@ -184,19 +197,22 @@ t.test(
       socket.destroy()
     })
 
-    await t.test('the local socket, expiry, extension, proxy, removal, a backend that is gone', async t => {
-      await replay(t, 'u0')
-      await rawExchange(services.local, { method: 'OPTIONS', path: '/images/cbt' })
-      await clock.advance(65_000)
-      await replay(t, 'r70', 'c20', 'r71', 'c21')
-      add({ uuid: 'px', url: daemon.urlOf('cbt') })
-      add({ uuid: 'px2', url: daemon.urlOf('cbt'), dirty: true })
-      await replay(t, 'p0', 'c22', 'c23', 'r72')
-      stopChain()
-      await replay(t, 'r73')
-    })
+    await t.test(
+      '§5.7 §6.7 §6.9 the local socket, expiry, extension, proxy, removal, a backend that is gone',
+      async t => {
+        await replay(t, 'u0')
+        await rawExchange(services.local, { method: 'OPTIONS', path: '/images/cbt' })
+        await clock.advance(65_000)
+        await replay(t, 'r70', 'c20', 'r71', 'c21')
+        add({ uuid: 'px', url: daemon.urlOf('cbt') })
+        add({ uuid: 'px2', url: daemon.urlOf('cbt'), dirty: true })
+        await replay(t, 'p0', 'c22', 'c23', 'r72')
+        stopChain()
+        await replay(t, 'r73')
+      },
+    )
 
-    await t.test('a slow client holds a ticket that is to be removed', async t => {
+    await t.test('§5.4 §6.9 a slow client holds a ticket that is to be removed', async t => {
       const big = { size: 536_870_912, url: 'file://img/big.raw' }
       add({ ...big, uuid: 'big', transfer_id: '22222222-0000-0000-0000-000000000001', inactivity_timeout: 3 })
       const socket = await rawConnect(remote)
@@ -230,7 +246,7 @@ t.test(
       await replay(t, 'c32', 'r80', 'c33')
     })
 
-    await t.test('r82: an idle connection is closed after the inactivity timeout of its ticket', async t => {
+    await t.test('§6.8 r82: an idle connection is closed after the inactivity timeout of its ticket', async t => {
       seen('r82-idle.txt')
       add({ uuid: 'idle', size: 536_870_912, url: 'file://img/big.raw', inactivity_timeout: 17 })
       const socket = await rawConnect(remote)
@@ -247,7 +263,7 @@ t.test(
       await Promise.all([once(socket, 'close'), clock.advance(1000)])
     })
 
-    await t.test('r83, c34, c35: ten connections at once, though eight are recommended', async t => {
+    await t.test('§6.1 r83, c34, c35: ten connections at once, though eight are recommended', async t => {
       const expected = seen('r83-parallel-10.txt').trim().split('\n')
       add({ uuid: 'par', size: 536_870_912, url: 'file://img/big.raw' })
       const bytes = 8 * 1024 * 1024
@@ -275,7 +291,7 @@ t.test(
       await replay(t, 'c35')
     })
 
-    await t.test('r84, r85: of an upload that breaks off, what has come is written', async t => {
+    await t.test('§6.3 r84, r85: of an upload that breaks off, what has come is written', async t => {
       seen('r84-put-truncated.txt')
       const socket = await rawConnect(remote)
       socket.write('PUT /images/up?flush=n HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc')

@@ -202,7 +202,7 @@ t.test('extended headers: every reply is extended, payload lengths are announced
   const payloadLength = COMMAND_FLAG.payloadLength
   const four = Uint8Array.of(1, 2, 3, 4)
   const write = { command: COMMAND.write, offset: 4096, length: 4 }
-  t.equal(errnoOf(await ask(write, four)), ERRNO.EINVAL, 'a write that does not announce its payload')
+  t.equal((await ask(write, new Uint8Array(4))).type, CHUNK.none, 'QEMU does not announce the payload of a write')
   t.equal((await ask({ ...write, flags: payloadLength }, four)).type, CHUNK.none)
   const read = { command: COMMAND.read, offset: 4096, length: 4, cookie: { high: 0xffffffff, low: 0xfffffffe } }
   const sound = async (after: string): Promise<void> => {

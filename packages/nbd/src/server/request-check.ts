@@ -48,7 +48,7 @@ export const refusalOf = (
 ): Refusal | undefined => {
   const rule = RULES[request.command]
   if (rule === undefined) return invalid('the command is unknown')
-  if (!hasGoodFlags(request, rule, session.style)) return invalid('a flag is missing, or does not go with this command')
+  if (!hasGoodFlags(request, rule, session.style)) return invalid('a flag does not go with this command')
   if (rule.isData === true && length > maxRequestBytes) return invalid(`longer than ${maxRequestBytes} bytes`)
   if (request.command === COMMAND.blockStatus && (session.contexts.length === 0 || length === 0))
     return invalid('a block status of nothing, or without a meta context')
@@ -58,13 +58,14 @@ export const refusalOf = (
   return undefined
 }
 
-/** With extended headers a write must say that its length is that of a payload, and a block status may. */
+/**
+ * With extended headers a write says that its length is that of a payload, and a block status may. QEMU's client, as of 10.0,
+ * does not say it; since a write has a payload in any case, that is understood, as QEMU's own server does.
+ */
 const hasGoodFlags = ({ command, flags }: Request, rule: Rule, style: ReplyStyle): boolean => {
-  const hasPayloadLength = (flags & payloadLength) !== 0
-  if (command === COMMAND.write && hasPayloadLength !== (style === 'extended')) return false
-  if (hasPayloadLength && (style !== 'extended' || (command !== COMMAND.write && command !== COMMAND.blockStatus)))
-    return false
-  return (flags & ~(rule.flags | COMMAND_FLAG.fua | payloadLength)) === 0
+  const mayHavePayload = style === 'extended' && (command === COMMAND.write || command === COMMAND.blockStatus)
+  const allowed = rule.flags | COMMAND_FLAG.fua | (mayHavePayload ? payloadLength : 0)
+  return (flags & ~allowed) === 0
 }
 
 const beyondEnd = ({ command }: Request): Refusal => ({

@@ -1,4 +1,7 @@
-import { readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, readdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseJsonLines, seededBytes } from '@granary/testing'
 import t from 'tap'
@@ -122,6 +125,60 @@ t.test('rebase keeps what the disk shows, commit moves it down', { skip: whyNo('
   t.match(await granary(['commit', top]), { code: 2, stderr: /no backing file/ })
   t.match(await granary(['rebase', top, top]), { code: 2, stderr: /its own backing file/ })
   t.match(await granary(['rebase', base, other]), { code: 2 }, 'raw disks have no backing file')
+})
+
+t.test(
+  'commit makes a smaller backing file larger, as qemu-img does',
+  { skip: whyNo('qemu-img', 'qemu-io') },
+  async t => {
+    const folder = scratchFolder(t)
+    const at = (name: string): string => join(folder, name)
+    for (const format of ['raw', 'qcow2']) {
+      const [base, top] = [at(`base.${format}`), at(`top-${format}.qcow2`)]
+      await peer('qemu-img', 'create', '-q', '-f', format, base, '2M')
+      await peer('qemu-io', '-f', format, '-c', 'write -P 4 0 2M', base)
+      await peer('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', format, top, '5M')
+      await peer('qemu-io', '-c', 'write -P 5 1M 64k', '-c', 'write -P 6 4M 64k', top)
+      await peer('qemu-img', 'convert', '-O', 'raw', top, at('flat.raw'))
+      t.equal((await granary(['commit', top])).code, 0)
+      t.match(await peer('qemu-img', 'compare', '-f', 'raw', '-F', format, at('flat.raw'), base), 'identical')
+      t.match(await peer('qemu-img', 'compare', '-f', 'raw', '-F', 'qcow2', at('flat.raw'), top), 'identical')
+      t.ok(await isClean(top))
+    }
+  },
+)
+
+/** File systems that give a file another device number than the one its locks are listed under: overlayfs and btrfs. */
+const HIDING_LOCKS = new Set([0x794c7630, 0x9123683e])
+const whyNoLocks = (): string | false =>
+  HIDING_LOCKS.has(statfsSync(tmpdir()).type) ? 'locks cannot be seen on this file system' : false
+
+t.test('what QEMU has open is not written to', { skip: whyNo('qemu-img', 'qemu-nbd') || whyNoLocks() }, async t => {
+  const { folder, env } = await createRepository(t)
+  const at = (name: string): string => join(folder, name)
+  const [base, top] = [at('base.raw'), at('top.qcow2')]
+  makeDisk(base)
+  t.equal((await granary(['backup', base], { env })).code, 0)
+  await peer('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top)
+  const qemu = spawn('qemu-nbd', ['-t', '-k', at('s'), '-f', 'qcow2', top], { stdio: 'ignore' })
+  t.teardown(() => qemu.kill('SIGKILL'))
+  while (!existsSync(at('s'))) await new Promise(resolve => setTimeout(resolve, 20))
+  const before = [readFileSync(base), readFileSync(top)]
+  for (const words of [
+    ['resize', top, '10MiB'],
+    ['rebase', top],
+    ['commit', top],
+    ['serve', top, '--writable', '--listen', `nbd+unix://${at('ours')}`],
+    ['serve', base, '--writable', '--listen', `nbd+unix://${at('ours')}`],
+    ['restore', 'latest', base, '--overwrite-different'],
+  ])
+    t.match(await granary(words, { env }), { code: 12, stderr: /QEMU has it open/ }, words.join(' '))
+  t.same([readFileSync(base), readFileSync(top)], before)
+  t.equal((await granary(['map', top])).code, 0, 'reading is another matter')
+  const ended = once(qemu, 'exit')
+  qemu.kill()
+  await ended
+  t.equal((await granary(['resize', top, '10MiB'])).code, 0)
 })
 
 t.test('resize and measure say what qemu-img says', { skip: whyNo('qemu-img') }, async t => {

@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createInterface } from 'node:readline'
+import { memoryDisk } from '@granary/core'
+import { serveNbd } from '@granary/nbd'
 import {
   cleanEnvironment,
   granaryPath,
@@ -201,8 +203,36 @@ t.test('several disks are served by their names; a bitmap shows', { skip: whyNo(
     ['one', 'two'],
   )
   const { exports } = JSON.parse(await peer('nbdinfo', '--json', server.uri)) as { exports: { contexts: string[] }[] }
-  t.match(exports[0]?.contexts, ['base:allocation', 'qemu:dirty-bitmap:b0'])
+  t.match(exports[0]?.contexts, ['base:allocation', 'qemu:allocation-depth', 'qemu:dirty-bitmap:b0'])
   t.equal((await server.end()).code, 0)
+})
+
+t.test('the depth of a chain shows', { skip: whyNo('qemu-img', 'qemu-io', 'nbdinfo') }, async t => {
+  const folder = scratchFolder(t)
+  const [base, top] = [join(folder, 'base.qcow2'), join(folder, 'top.qcow2')]
+  await peer('qemu-img', 'create', '-q', '-f', 'qcow2', base, '3M')
+  await peer('qemu-io', '-c', 'write -P 1 1M 1M', base)
+  await peer('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', top)
+  await peer('qemu-io', '-c', 'write -P 2 0 1M', top)
+  const server = await startServe(t, [top, '--listen', `nbd+unix://${folder}/s`])
+  const map = JSON.parse(await peer('nbdinfo', '--map=qemu:allocation-depth', '--json', server.uri)) as object[]
+  t.match(map, [
+    { offset: 0, length: MIB, type: 1 },
+    { offset: MIB, length: MIB, type: 2 },
+    { offset: 2 * MIB, length: MIB, type: 0 },
+  ])
+  t.equal((await server.end()).code, 0)
+})
+
+t.test('what a server says of itself never steers the terminal', async t => {
+  const disk = memoryDisk(new Uint8Array(4096))
+  const description = '\u001b[2Jgone\u009b31m'
+  await using server = await serveNbd({ exports: [{ name: '', disk, description }], listen: 'nbd://127.0.0.1:0' })
+  const shown = await granary(['info', server.uriOf()])
+  t.match(shown, { code: 0, text: '\\u{1b}[2Jgone\\u{9b}31m' })
+  // oxlint-disable-next-line no-control-regex -- they are what must not come
+  t.notMatch(shown.text, /[\u001b\u009b]/)
+  t.match(parseJsonLines((await granary(['info', server.uriOf(), '--json'])).text), [{ description }])
 })
 
 t.test(

@@ -89,7 +89,7 @@ const readEntry = (
   const text = (from: number, to: number): string => Buffer.from(bytes.subarray(from, to)).toString('utf8')
   const id = text(idAt, nameAt)
   const sizeBytes = extraLength >= 16 ? readU64(view, AT.end + EXTRA_AT.diskBytes) : header.sizeBytes
-  if (!Number.isSafeInteger(sizeBytes)) throw overLimit(`snapshot ${id} is larger than 2^53 - 1 bytes`)
+  if (!Number.isSafeInteger(sizeBytes)) throw overLimit(`snapshot ${JSON.stringify(id)} is larger than 2^53 - 1 bytes`)
   const snapshot: Qcow2Snapshot = {
     id,
     name: text(nameAt, end),
@@ -104,7 +104,7 @@ const readL1Place = (view: DataView, { clusterBytes }: Qcow2Header, id: string):
   const offset = readU64(view, AT.l1Offset)
   const entries = view.getUint32(AT.l1Entries)
   if (entries > MAX_L1_BYTES / 8 || offset % clusterBytes !== 0 || !Number.isSafeInteger(offset))
-    throw corrupt(`the L1 table of snapshot ${id} is invalid`, { offset, entries })
+    throw corrupt(`the L1 table of snapshot ${JSON.stringify(id)} is invalid`, { offset, entries })
   return { offset, entries }
 }
 

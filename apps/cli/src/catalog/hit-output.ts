@@ -2,7 +2,7 @@
 import { formatBytes } from '@granary/core'
 import type { CatalogHit } from '@granary/catalog'
 import { bytesOfName, joinPath } from '@granary/guestfs'
-import { displayName } from '../guest/entry-output.ts'
+import { displayName } from '../terminal/display-name.ts'
 import { formatTime, shortId } from '../snapshot-output.ts'
 
 /** What `--json` prints; fields are only ever added. */

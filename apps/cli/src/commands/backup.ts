@@ -5,7 +5,7 @@ import { parseLabels, parseWorkers } from '../backup-options.ts'
 import { FILE_LIST_OPTION, recordFilesAfterBackup } from '../catalog/record-files.ts'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
-import { BACKING_OPTIONS } from '../disks/image-file.ts'
+import { IMAGE_OPTIONS, imageOptionsOf } from '../disks/image-file.ts'
 import { openSource } from '../disks/open-source.ts'
 import type { OpenSource } from '../disks/open-source.ts'
 import { openRepositoryOf } from '../open-repository.ts'
@@ -37,7 +37,7 @@ export const backup: Command = {
     { flags: '--label <KEY=VALUE>', description: 'a label to keep with the snapshot', isRepeated: true },
     { flags: '--workers <N>', description: 'threads that read, compress and seal; 0 for none beside the main one' },
     FILE_LIST_OPTION,
-    ...BACKING_OPTIONS,
+    ...IMAGE_OPTIONS,
   ],
   examples: [
     'granary backup /vm/web.qcow2 --repo /backup/repo --key-file /root/granary.key',
@@ -85,13 +85,10 @@ export const backup: Command = {
   },
 }
 
-const sourceOptions = (
-  invocation: Invocation,
-): Pick<Parameters<typeof openSource>[1], 'terminal' | 'signal' | 'allowBacking' | 'noBacking'> => ({
+const sourceOptions = (invocation: Invocation): Omit<Parameters<typeof openSource>[1], 'openRepository'> => ({
   terminal: invocation.terminal,
   signal: invocation.signal,
-  allowBacking: listOption(invocation, 'allowBacking'),
-  noBacking: invocation.options['backing'] === false || isGiven(invocation, 'noBacking'),
+  ...imageOptionsOf(invocation),
 })
 
 type OpenInput = DiskInput & Pick<OpenSource, 'disk'>

@@ -1,7 +1,7 @@
 import { formatBytes, formatDuration } from '@granary/core'
-import { isGiven, listOption, textArgument } from '../command.ts'
+import { isGiven, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
-import { BACKING_OPTIONS } from '../disks/image-file.ts'
+import { IMAGE_OPTIONS, imageOptionsOf } from '../disks/image-file.ts'
 import { openSource } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
@@ -15,7 +15,7 @@ export const copy: Command = {
     { name: '<DISK>', description: 'what to read, as for backup' },
     { name: '<TARGET>', description: 'raw:FILE, qcow2:FILE, a device, an NBD URI, or -' },
   ],
-  options: [...TARGET_OPTIONS, ...BACKING_OPTIONS],
+  options: [...TARGET_OPTIONS, ...IMAGE_OPTIONS],
   examples: [
     'granary copy web.qcow2 web.raw',
     'granary copy nbd://host/vda qcow2:vda.qcow2 --compression zstd',
@@ -28,8 +28,7 @@ export const copy: Command = {
       terminal,
       signal,
       openRepository: async () => await repository.open(),
-      allowBacking: listOption(invocation, 'allowBacking'),
-      noBacking: invocation.options['backing'] === false,
+      ...imageOptionsOf(invocation),
       tuning: COPY_TUNING,
     })
     await using disk = source.disk

@@ -11,7 +11,7 @@ import {
 import type { ExtractOptions, ExtractReport, ExtractStep, TarSink } from '@granary/extract'
 import { isGiven, textOption } from '../command.ts'
 import type { Command, CommandResult, Invocation } from '../command.ts'
-import { displayName } from '../guest/entry-output.ts'
+import { displayName } from '../terminal/display-name.ts'
 import { parseGuestAddress } from '../guest/guest-address.ts'
 import type { GuestAddress } from '../guest/guest-address.ts'
 import { GUEST_OPTIONS, openGuestDisks } from '../guest/open-disks.ts'

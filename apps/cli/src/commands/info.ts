@@ -7,6 +7,7 @@ import type { Command, Invocation } from '../command.ts'
 import { parseDiskAddress } from '../disks/disk-address.ts'
 import { nbdSource } from '../disks/open-source.ts'
 import { openRepositoryOf } from '../open-repository.ts'
+import { displayName } from '../terminal/display-name.ts'
 
 export const info: Command = {
   name: 'info',
@@ -24,7 +25,7 @@ export const info: Command = {
           : typeof value === 'object'
             ? JSON.stringify(value)
             : String(value as string)
-      terminal.say(`${name.padEnd(18)} ${text}`)
+      terminal.say(`${name.padEnd(18)} ${displayName(text)}`)
     }
     return 0
   },

@@ -1,8 +1,8 @@
 import { formatBytes } from '@granary/core'
 import { measureQcow2 } from '@granary/qcow2'
-import { listOption, textArgument } from '../command.ts'
+import { textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
-import { BACKING_OPTIONS } from '../disks/image-file.ts'
+import { IMAGE_OPTIONS, imageOptionsOf } from '../disks/image-file.ts'
 import { openReader } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 
@@ -10,7 +10,7 @@ export const measure: Command = {
   name: 'measure',
   summary: 'say how large a qcow2 image of a disk will be',
   arguments: [{ name: '<DISK>', description: 'what to read, as for backup' }],
-  options: BACKING_OPTIONS,
+  options: IMAGE_OPTIONS,
   examples: ['granary measure granary:latest/web'],
   async run(invocation) {
     const { terminal, signal } = invocation
@@ -19,8 +19,7 @@ export const measure: Command = {
       terminal,
       signal,
       openRepository: async () => await repository.open(),
-      allowBacking: listOption(invocation, 'allowBacking'),
-      noBacking: invocation.options['backing'] === false,
+      ...imageOptionsOf(invocation),
     })
     await using _ = disk
     const sizes = await measureQcow2({ sizeBytes: disk.sizeBytes, extents: disk.extents({ signal }) })

@@ -1,12 +1,12 @@
 import { dirname, isAbsolute, relative, resolve } from 'node:path'
 import { GranaryError } from '@granary/core'
 import { openFileToWrite, rebaseQcow2 } from '@granary/qcow2'
-import { isGiven, listOption, textArgument } from '../command.ts'
+import { isGiven, textArgument } from '../command.ts'
 import type { Command } from '../command.ts'
 import { parseDiskAddress } from '../disks/disk-address.ts'
 import { fileIdentity } from '../disks/file-identity.ts'
 import { lockFile } from '../disks/file-lock.ts'
-import { BACKING_OPTIONS, imagePath, referencesOf } from '../disks/image-file.ts'
+import { BACKING_OPTIONS, imageOptionsOf, imagePath, referencesOf } from '../disks/image-file.ts'
 import { openReader } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 
@@ -40,8 +40,7 @@ export const rebase: Command = {
             terminal,
             signal,
             openRepository: async () => await repository.open(),
-            allowBacking: listOption(invocation, 'allowBacking'),
-            noBacking: invocation.options['backing'] === false,
+            ...imageOptionsOf(invocation),
           })
     try {
       const identity = await fileIdentity(path)

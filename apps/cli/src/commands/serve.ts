@@ -3,7 +3,7 @@ import { serveNbd } from '@granary/nbd'
 import type { NbdExport, NbdServer, ParsedListenAddress } from '@granary/nbd'
 import { isGiven, listOption, textOption } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
-import { BACKING_OPTIONS } from '../disks/image-file.ts'
+import { IMAGE_OPTIONS, imageOptionsOf } from '../disks/image-file.ts'
 import { lazyRepository } from '../lazy-repository.ts'
 import { parseListenOption } from '../serving/listen-option.ts'
 import { openExports } from '../serving/open-exports.ts'
@@ -46,7 +46,7 @@ export const serve: Command = {
       isRepeated: true,
     },
     { flags: '--bitmap <NAME>', description: 'show this dirty bitmap of the disks as qemu:dirty-bitmap:NAME' },
-    ...BACKING_OPTIONS,
+    ...IMAGE_OPTIONS,
   ],
   examples: [
     'granary serve granary:latest/web --listen nbd+unix:///run/web.sock --writable --overlay /vm/web-rescue.qcow2',
@@ -68,8 +68,7 @@ export const serve: Command = {
           terminal,
           signal,
           openRepository: async () => await repository.open(),
-          allowBacking: listOption(invocation, 'allowBacking'),
-          noBacking: invocation.options['backing'] === false,
+          ...imageOptionsOf(invocation),
           isWritable: isGiven(invocation, 'writable'),
           overlays: listOption(invocation, 'overlay'),
           names: listOption(invocation, 'export'),

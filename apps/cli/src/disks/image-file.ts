@@ -1,9 +1,8 @@
-/** The qcow2 image that a command changes. @module */
+/** qcow2 images on the command line: the options that say what may be read, and the image that a command changes. @module */
 import { dirname } from 'node:path'
 import { GranaryError } from '@granary/core'
-import { filesInFolder, refuseReferences } from '@granary/qcow2'
 import type { ResolveReference } from '@granary/qcow2'
-import { listOption } from '../command.ts'
+import { isGiven, listOption } from '../command.ts'
 import type { Invocation, OptionRow } from '../command.ts'
 import { parseDiskAddress } from './disk-address.ts'
 
@@ -17,6 +16,32 @@ export const BACKING_OPTIONS: readonly OptionRow[] = [
   { flags: '--no-backing', description: 'refuse qcow2 images that name other files' },
 ]
 
+/** For commands that read images. */
+export const IMAGE_OPTIONS: readonly OptionRow[] = [
+  ...BACKING_OPTIONS,
+  {
+    flags: '--lenient',
+    description: 'read a damaged qcow2 image as QEMU does: what lies past the end of the file is zeros',
+  },
+]
+
+/** How images are opened to be read. */
+export interface ImageOptions {
+  /** Folders besides the image's own whose files it may name. @default none */
+  readonly allowBacking?: readonly string[]
+  /** Refuses images that name other files. @default false */
+  readonly noBacking?: boolean
+  /** Takes what lies past the end of the file for zeros. @default false */
+  readonly isLenient?: boolean
+}
+
+/** What `IMAGE_OPTIONS` say. */
+export const imageOptionsOf = (invocation: Invocation): Required<ImageOptions> => ({
+  allowBacking: listOption(invocation, 'allowBacking'),
+  noBacking: invocation.options['backing'] === false,
+  isLenient: isGiven(invocation, 'lenient'),
+})
+
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the text names something else than a qcow2 image */
 export const imagePath = (text: string): string => {
   const address = parseDiskAddress(text)
@@ -26,8 +51,18 @@ export const imagePath = (text: string): string => {
   })
 }
 
+/** The files that an image at `path` may name. */
+export const resolverFor = (
+  path: string,
+  { allowBacking = [], noBacking = false }: Omit<ImageOptions, 'isLenient'>,
+): ResolveReference => {
+  return async reference => {
+    const { filesInFolder, refuseReferences } = await import('@granary/qcow2')
+    const resolve = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
+    return await resolve(reference)
+  }
+}
+
 /** The files that an image at `path` may name, as the options say. */
 export const referencesOf = (invocation: Invocation, path: string): ResolveReference =>
-  invocation.options['backing'] === false
-    ? refuseReferences
-    : filesInFolder([dirname(path), ...listOption(invocation, 'allowBacking')])
+  resolverFor(path, imageOptionsOf(invocation))

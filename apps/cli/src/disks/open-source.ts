@@ -1,5 +1,5 @@
 /** Opens what a command reads from. @module */
-import { basename, dirname, extname } from 'node:path'
+import { basename, extname } from 'node:path'
 import { GranaryError, diskStream, openRawReader } from '@granary/core'
 import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
@@ -9,6 +9,8 @@ import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import type { DiskAddress } from './disk-address.ts'
 import { fileIdentity } from './file-identity.ts'
+import { resolverFor } from './image-file.ts'
+import type { ImageOptions } from './image-file.ts'
 
 /** A disk to read, and what is known of it. */
 export interface OpenSource {
@@ -23,17 +25,13 @@ export interface OpenSource {
   readonly files: readonly string[]
 }
 
-export interface SourceOptions {
+export interface SourceOptions extends ImageOptions {
   readonly terminal: Terminal
   readonly signal: AbortSignal
   /** Opened only when a stored disk is asked for. */
   readonly openRepository: () => Promise<Repository>
-  /** Folders besides the image's own whose files it may name. */
-  readonly allowBacking?: readonly string[]
   /** How stored disks are opened. */
   readonly tuning?: StoredDiskOptions
-  /** Refuses images that name other files. */
-  readonly noBacking?: boolean
   /** The dirty bitmap that extents tell of: of a qcow2 image, or of an NBD export. */
   readonly bitmap?: string | undefined
 }
@@ -105,12 +103,10 @@ const refuseDisguised = async (disk: DiskReader, path: string): Promise<void> =>
   })
 }
 
-const openImage = async (
-  path: string,
-  { allowBacking = [], noBacking = false, bitmap }: SourceOptions,
-): Promise<OpenSource> => {
-  const { filesInFolder, openQcow2File, refuseReferences } = await import('@granary/qcow2')
-  const allowed = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
+const openImage = async (path: string, options: SourceOptions): Promise<OpenSource> => {
+  const { openQcow2File } = await import('@granary/qcow2')
+  const { bitmap, isLenient = false } = options
+  const allowed = resolverFor(path, options)
   const files = [await fileIdentity(path)].filter(file => file !== undefined)
   const resolve: ResolveReference = async reference => {
     const found = await allowed(reference)
@@ -119,7 +115,7 @@ const openImage = async (
     if (identity !== undefined) files.push(identity)
     return found
   }
-  const disk = await openQcow2File(path, { resolve, ...(bitmap === undefined ? {} : { bitmap }) })
+  const disk = await openQcow2File(path, { resolve, lenient: isLenient, ...(bitmap === undefined ? {} : { bitmap }) })
   return { disk, name: diskNameOf(path), source: `qcow2:${path}`, files }
 }
 

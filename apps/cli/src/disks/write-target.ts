@@ -16,6 +16,7 @@ import { parseDiskAddress } from './disk-address.ts'
 import { fileIdentity } from './file-identity.ts'
 import { nbdSource } from './open-source.ts'
 import { createPartialFile } from './partial-file.ts'
+import { expectNoQemu } from './qemu-lock.ts'
 
 export interface WriteOptions {
   readonly terminal: Terminal
@@ -201,6 +202,7 @@ const writeExisting = async (
   kind: 'file' | 'device',
   options: WriteOptions,
 ): Promise<CopyCounts> => {
+  await expectNoQemu(path)
   const writer = await openRawWriter(path)
   try {
     if (kind === 'file' && isReader(disk) && writer.sizeBytes !== disk.sizeBytes) await writer.resize?.(disk.sizeBytes)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { formatBytes } from '@granary/core'
 import type { FileNode, FileTree, Name, Stat } from '@granary/guestfs'
+import { displayName } from '../terminal/display-name.ts'
 
 export interface EntryRow {
   readonly volume: string
@@ -108,10 +109,3 @@ const timeText = (seconds: number | undefined): string => {
   const time = new Date((seconds ?? Number.NaN) * 1000)
   return Number.isNaN(time.getTime()) ? '' : time.toISOString().slice(0, 19).replace('T', ' ')
 }
-
-/** What a guest calls a file never steers the terminal it is shown on. */
-export const displayName = (text: string): string =>
-  text.replaceAll(
-    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-    character => `\\u{${(character.codePointAt(0) as number).toString(16)}}`,
-  )

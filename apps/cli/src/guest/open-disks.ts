@@ -4,9 +4,9 @@ import type { DiskReader } from '@granary/core'
 import { readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import { openVolumes } from '@granary/guestfs'
 import type { CodePage, VolumeSet } from '@granary/guestfs'
-import { listOption, textOption } from '../command.ts'
+import { textOption } from '../command.ts'
 import type { Invocation, OptionRow } from '../command.ts'
-import { BACKING_OPTIONS } from '../disks/image-file.ts'
+import { IMAGE_OPTIONS, imageOptionsOf } from '../disks/image-file.ts'
 import { parseDiskAddress } from '../disks/disk-address.ts'
 import { openReader } from '../disks/open-source.ts'
 import { lazyRepository } from '../lazy-repository.ts'
@@ -21,7 +21,7 @@ export const CODE_PAGE_OPTION: OptionRow = {
   values: CODE_PAGES,
 }
 
-export const GUEST_OPTIONS: readonly OptionRow[] = [CODE_PAGE_OPTION, UNLOCK_OPTION, ...BACKING_OPTIONS]
+export const GUEST_OPTIONS: readonly OptionRow[] = [CODE_PAGE_OPTION, UNLOCK_OPTION, ...IMAGE_OPTIONS]
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` */
 export const codePageOf = (invocation: Invocation): { readonly codePage?: CodePage } => {
@@ -55,8 +55,7 @@ export const openGuestDisks = async (invocation: Invocation, names: readonly str
         terminal: invocation.terminal,
         signal,
         openRepository: repository.open,
-        allowBacking: listOption(invocation, 'allowBacking'),
-        noBacking: invocation.options['backing'] === false,
+        ...imageOptionsOf(invocation),
       })
       opened.push(disk)
       disks.push(disk)

@@ -1,7 +1,7 @@
 /** A file that could not be taken along. @module */
 import { isGranaryError } from '@granary/core'
 import type { Invocation } from '../command.ts'
-import { displayName } from './entry-output.ts'
+import { displayName } from '../terminal/display-name.ts'
 
 export const warnOfFile = ({ terminal }: Invocation, path: string, error: unknown): void => {
   const known = isGranaryError(error)

@@ -1,14 +1,15 @@
 /** The disks of `granary serve`, opened as they are to be served. @module */
-import { dirname } from 'node:path'
 import { GranaryError, openRawWriter } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
 import { cachedDisk, connectNbd } from '@granary/nbd'
 import type { NbdExport } from '@granary/nbd'
-import { filesInFolder, openFileToWrite, openQcow2Writer, refuseReferences } from '@granary/qcow2'
+import { openFileToWrite, openQcow2Writer } from '@granary/qcow2'
 import { parseDiskAddress } from '../disks/disk-address.ts'
 import type { DiskAddress } from '../disks/disk-address.ts'
 import { lockFile } from '../disks/file-lock.ts'
+import { resolverFor } from '../disks/image-file.ts'
 import { diskNameOf, nbdSource, openReader } from '../disks/open-source.ts'
+import { expectNoQemu } from '../disks/qemu-lock.ts'
 import type { OpenSource, SourceOptions } from '../disks/open-source.ts'
 import { openOverlayFile } from './overlay-file.ts'
 
@@ -43,7 +44,7 @@ export const openExports = async (
   return exports
 }
 
-const checkCounts = (count: number, { isWritable, overlays, names, bitmap }: ServeOptions): void => {
+const checkCounts = (count: number, { isWritable, overlays, names, bitmap, isLenient = false }: ServeOptions): void => {
   const problem =
     names.length > count
       ? `${names.length} export names for ${count} disks`
@@ -53,7 +54,9 @@ const checkCounts = (count: number, { isWritable, overlays, names, bitmap }: Ser
           ? '--overlay keeps what is written: it goes with --writable'
           : bitmap !== undefined && isWritable
             ? 'a bitmap does not follow what is written here: --bitmap goes without --writable'
-            : undefined
+            : isLenient && isWritable && overlays.length === 0
+              ? 'a damaged image is not written to: --lenient goes without --writable, or with --overlay'
+              : undefined
   if (problem !== undefined) throw new GranaryError('GRANARY_INVALID_ARGUMENT', problem)
 }
 
@@ -77,7 +80,8 @@ const openExport = async (
   const { name, source } = base
   if (overlay === undefined) {
     const bitmaps = bitmap === undefined ? {} : { bitmaps: { [bitmap]: disk } }
-    return { name: nameOf(name), description: source, disk, ...bitmaps }
+    const hasAllocationDepth = source.startsWith('qcow2:')
+    return { name: nameOf(name), description: source, disk, hasAllocationDepth, ...bitmaps }
   }
   const writable = await openOverlayFile(overlay, { ...base, disk })
   opened.push(writable)
@@ -96,8 +100,10 @@ const openWritable = async (
   }
   const address = parseDiskAddress(text)
   switch (address.kind) {
-    case 'raw':
+    case 'raw': {
+      await expectNoQemu(address.path)
       return { disk: keep(await openRawWriter(address.path)), ...nameFile(address) }
+    }
     case 'qcow2': {
       keep(await lockFile(address.path))
       return { disk: keep(await openImage(address.path, options)), ...nameFile(address) }
@@ -120,10 +126,9 @@ const nameFile = ({ kind, path }: Extract<DiskAddress, { path: string }>): { nam
   source: `${kind}:${path}`,
 })
 
-const openImage = async (
-  path: string,
-  { allowBacking = [], noBacking = false }: SourceOptions,
-): Promise<DiskReader & DiskWriter> => {
-  const resolve = noBacking ? refuseReferences : filesInFolder([dirname(path), ...allowBacking])
-  return await openQcow2Writer(await openFileToWrite(path), { resolve, location: path, workers: 0 })
-}
+const openImage = async (path: string, options: SourceOptions): Promise<DiskReader & DiskWriter> =>
+  await openQcow2Writer(await openFileToWrite(path), {
+    resolve: resolverFor(path, options),
+    location: path,
+    workers: 0,
+  })

@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { isGranaryError } from '@granary/core'
 import type { ErrorCode, GranaryError } from '@granary/core'
+import { displayName } from './display-name.ts'
 
 /** The streams and settings of a process, handed in so that tests own them. */
 export interface TerminalStreams {
@@ -51,7 +52,7 @@ export class Terminal {
   notice(message: string, detail: object = {}): void {
     const text = this.isJson
       ? JSON.stringify({ type: 'warning', v: JSON_VERSION, message, ...detail })
-      : `warning: ${message}`
+      : `warning: ${displayName(message)}`
     this.streams.stderr.write(`${text}\n`)
   }
 
@@ -62,7 +63,7 @@ export class Terminal {
       return
     }
     const { code, message, hint } = describe(error)
-    this.streams.stderr.write(`granary: ${message}${code === undefined ? '' : ` (${code})`}\n`)
+    this.streams.stderr.write(`granary: ${displayName(message)}${code === undefined ? '' : ` (${code})`}\n`)
     if (hint !== undefined) this.streams.stderr.write(`  ${hint}\n`)
   }
 }

@@ -49,9 +49,17 @@ const growTo = async (
     if ((await stat(location)).size < sizeBytes) await truncate(location, sizeBytes)
     return
   }
-  const file = await openFileToRead(location)
-  const { sizeBytes: backingBytes } = await readQcow2Info(file).finally(async () => file[Symbol.asyncDispose]?.())
+  const backingBytes = await diskBytesOf(location)
   if (backingBytes < sizeBytes) await resizeQcow2(await openFileToWrite(location), sizeBytes, options)
+}
+
+const diskBytesOf = async (path: string): Promise<number> => {
+  const file = await openFileToRead(path)
+  try {
+    return (await readQcow2Info(file)).sizeBytes
+  } finally {
+    await file[Symbol.asyncDispose]?.()
+  }
 }
 
 /** Where the backing file is, as far as the options allow it. */

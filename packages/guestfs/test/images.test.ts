@@ -7,6 +7,9 @@ import { differences, hashOf } from './helpers/manifest.ts'
 import type { ManifestVolume } from './helpers/manifest.ts'
 import { codePageOf, findVolume, rulesOf } from './helpers/match.ts'
 
+// Gigabytes of images are unpacked and read whole.
+t.setTimeout(600_000)
+
 /**
  * The manifest's sum of this volume was taken at another moment than the image: putting the stripes together by hand
  * (64 KiB from extent 34 of the first disk, then from extent 24 of the second, and so on) gives this one.

@@ -187,6 +187,19 @@ export const freshFileSystem = async (
   { seed, files, maxFileBytes }: FreshOptions,
 ): Promise<FreshFileSystem> => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-guestfs-'))
+  try {
+    return await fillFileSystem(kind, folder, { seed, files, maxFileBytes })
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+const fillFileSystem = async (
+  kind: Kind,
+  folder: string,
+  { seed, files, maxFileBytes }: FreshOptions,
+): Promise<FreshFileSystem> => {
   const path = join(folder, 'image')
   const top = join(folder, 'top')
   const isDirty = seed % 3 === 2 && kind.mount !== undefined && kind.name !== 'ext2' && kind.isPlain !== true

@@ -5,8 +5,8 @@
  * @module
  */
 import { constants, inflateSync } from 'node:zlib'
+import { decodeZstdFrame, zstdFrameAt } from '@granary/core'
 import type { Bytes } from '@granary/core'
-import { decompress as decompressZstd } from 'fzstd'
 import { corrupt, unsupported } from '../../errors.ts'
 import { decompressLzo } from '../../format/lzo.ts'
 import { Fields } from '../../format/fields.ts'
@@ -34,8 +34,7 @@ export const decompressExtent = (
         readLzoSegments(new Fields(bytes, where), target, sectorBytes)
         return target
       case METHOD.zstd:
-        target.set(decompressZstd(zstdFrame(bytes, where), new Uint8Array(length + sectorBytes)).subarray(0, length))
-        return target
+        return readZstdFrame(bytes, length + sectorBytes, where).subarray(0, length)
       default:
         throw unsupported(where, `compression method ${method}`)
     }
@@ -59,20 +58,11 @@ const readLzoSegments = (fields: Fields, target: Bytes, sectorBytes: number): vo
   }
 }
 
-/** The first frame alone: zeros follow it up to the end of the sector. @see RFC 8878, section 3.1.1 */
-const zstdFrame = (bytes: Bytes, where: string): Bytes => {
-  const MAGIC = 0xfd2fb528
-  const fields = new Fields(bytes, where)
-  if (fields.u32(0) !== MAGIC) throw corrupt(where, `magic ${MAGIC}`, fields.u32(0))
-  const descriptor = fields.u8(4)
-  const isSingle = (descriptor & 0x20) !== 0
-  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6] as number
-  let at = 5 + (isSingle ? 0 : 1) + ([0, 1, 2, 4][descriptor & 3] as number) + sizeBytes
-  for (let isLast = false; !isLast;) {
-    const header = fields.u8(at) | (fields.u8(at + 1) << 8) | (fields.u8(at + 2) << 16)
-    isLast = (header & 1) === 1
-    const isRun = ((header >> 1) & 3) === 1
-    at += 3 + (isRun ? 1 : header >> 3)
-  }
-  return fields.slice(0, at + ((descriptor & 4) === 0 ? 0 : 4))
+/** The first frame alone: zeros follow it up to the end of the sector. @param room an inline extent's frame may hold a whole sector */
+const readZstdFrame = (bytes: Bytes, room: number, where: string): Bytes => {
+  const frame = zstdFrameAt(bytes, 0)
+  if (frame === undefined) throw corrupt(where, 'a zstd frame', 'none that is whole')
+  const target = new Uint8Array(room)
+  decodeZstdFrame(bytes.subarray(0, frame.end), frame, target)
+  return target
 }

@@ -5,21 +5,18 @@
  * @see docs/decisions/0050-sqlite.md
  * @module
  */
-import { createHash } from 'node:crypto'
-import { closeSync, openSync, rmSync } from 'node:fs'
-import { GranaryError, isGranaryError, loadNative } from '@granary/core'
+import { closeSync } from 'node:fs'
+import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions, Bytes } from '@granary/core'
 import { listCatalogs, openDisk } from '@granary/dedup-store'
 import type { CatalogSnapshot, Repository } from '@granary/dedup-store'
 import sqlite from 'node-sqlite3-wasm'
 import type { Database } from 'node-sqlite3-wasm'
-import { COLUMNS, splitPage } from './format/page.ts'
 import type { ColumnName } from './format/page.ts'
 import { decodeCatalog } from './format/stream.ts'
 import type { CatalogRecord, CatalogVolume } from './format/stream.ts'
-
-/** Of the tables below. An index of another version is made anew. */
-const SCHEMA_VERSION = 1
+import { lockIndex, openOrMake } from './index/index-file.ts'
+import { COLUMN_STEP, Loader, pieceId } from './index/loader.ts'
 
 /** What is wrong with one catalog keeps no other from being searched. */
 const PASSED_OVER: ReadonlySet<string> = new Set([
@@ -28,21 +25,6 @@ const PASSED_OVER: ReadonlySet<string> = new Set([
   'GRANARY_AUTHENTICATION',
   'GRANARY_UNSUPPORTED',
 ])
-
-/** Pieces of one column lie side by side: number of the column × 2^32 + page. */
-const COLUMN_STEP = 2 ** 32
-
-const SCHEMA = `
-  CREATE TABLE catalog(snapshot TEXT PRIMARY KEY, catalog TEXT NOT NULL, name TEXT NOT NULL, time_ms INTEGER NOT NULL,
-    rows INTEGER NOT NULL, warnings INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE tree(id INTEGER PRIMARY KEY, snapshot TEXT NOT NULL, ordinal INTEGER NOT NULL, volume TEXT NOT NULL,
-    UNIQUE(snapshot, ordinal));
-  CREATE TABLE tree_page(tree INTEGER NOT NULL, position INTEGER NOT NULL, page INTEGER NOT NULL,
-    PRIMARY KEY(tree, position)) WITHOUT ROWID;
-  CREATE INDEX page_tree ON tree_page(page);
-  CREATE TABLE page(id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, rows INTEGER NOT NULL);
-  CREATE TABLE piece(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-  PRAGMA user_version = ${SCHEMA_VERSION};`
 
 /** A snapshot whose files are known. */
 export interface IndexedSnapshot {
@@ -93,10 +75,11 @@ export class CatalogIndex implements AsyncDisposable {
   /**
    * Opens an index, or makes one. What stands there and is no index of this version, or is damaged, is made anew.
    *
-   * @throws GranaryError `GRANARY_LOCKED` when another process has it open
+   * @throws GranaryError `GRANARY_LOCKED` when another process has it open, `GRANARY_PERMISSION`, `GRANARY_NOT_FOUND` and the
+   * like when its file can't be opened
    */
   static async open(path: string): Promise<CatalogIndex> {
-    const guard = await lock(path)
+    const guard = await lockIndex(path)
     try {
       return new CatalogIndex(openOrMake(path), guard, path)
     } catch (error) {
@@ -108,9 +91,13 @@ export class CatalogIndex implements AsyncDisposable {
   /** What SQLite says, as an error of ours. */
   explain(error: unknown): unknown {
     if (!(error instanceof sqlite.SQLite3Error)) return error
-    return new GranaryError('GRANARY_CORRUPT', `${this.#path}: ${error.message}`, {
+    return this.#damaged(error.message, error)
+  }
+
+  #damaged(words: string, cause?: unknown): GranaryError {
+    return new GranaryError('GRANARY_CORRUPT', `${this.#path}: ${words}`, {
       detail: { path: this.#path },
-      cause: error,
+      ...(cause === undefined ? {} : { cause }),
       hint: 'delete the file: it is made again from the repository',
     })
   }
@@ -139,17 +126,19 @@ export class CatalogIndex implements AsyncDisposable {
     const have = new Set(known.filter(row => !stale.includes(row)).map(({ snapshot }) => snapshot))
     const missing = [...wanted.values()].filter(({ catalogOf }) => !have.has(catalogOf))
     const failed: { snapshot: string; error: GranaryError }[] = []
+    let added = 0
     for (const [done, catalog] of missing.entries()) {
       onCatalog?.({ snapshot: catalog.catalogOf, done, total: missing.length })
       try {
         await this.#loadFrom(repository, catalog, { signal })
+        added++
       } catch (error) {
         if (!isGranaryError(error) || !PASSED_OVER.has(error.code)) throw error
         // Forgotten since it was listed: there is nothing to tell.
         if (error.code !== 'GRANARY_NOT_FOUND') failed.push({ snapshot: catalog.catalogOf, error })
       }
     }
-    return { added: missing.length - failed.length, removed: stale.length, failed }
+    return { added, removed: stale.length, failed }
   }
 
   async #loadFrom(repository: Repository, catalog: CatalogSnapshot, { signal }: AbortOptions): Promise<void> {
@@ -252,7 +241,11 @@ export class CatalogIndex implements AsyncDisposable {
   pieces(): { read(page: number, column: ColumnName): Bytes } & Disposable {
     const statement = this.#database.prepare('SELECT bytes FROM piece WHERE id = ?')
     return {
-      read: (page, column) => (statement.get([pieceId(page, column)]) as { bytes: Bytes }).bytes,
+      read: (page, column) => {
+        const piece = statement.get([pieceId(page, column)])
+        if (piece === null) throw this.#damaged(`column ${column} of page ${page} is missing`)
+        return piece['bytes'] as Bytes
+      },
       [Symbol.dispose]: () => statement.finalize(),
     }
   }
@@ -261,101 +254,5 @@ export class CatalogIndex implements AsyncDisposable {
     if (!this.#database.isOpen) return
     this.#database.close()
     closeSync(this.#guard)
-  }
-}
-
-const columnNumbers = new Map<string, number>(COLUMNS.map(({ name }, number) => [name, number]))
-
-const pieceId = (page: number, column: ColumnName): number => (columnNumbers.get(column) as number) * COLUMN_STEP + page
-
-/** Puts the records of one catalog into the tables. */
-class Loader {
-  readonly #database: Database
-  readonly #snapshot: string
-  readonly #find
-  readonly #addPage
-  readonly #addPiece
-  readonly #addPlace
-  #tree = 0
-  #ordinal = 0
-  #position = 0
-
-  constructor(database: Database, snapshot: string) {
-    this.#database = database
-    this.#snapshot = snapshot
-    this.#find = database.prepare('SELECT id FROM page WHERE hash = ?')
-    this.#addPage = database.prepare('INSERT INTO page(hash, rows) VALUES (?, ?)')
-    this.#addPiece = database.prepare('INSERT INTO piece(id, bytes) VALUES (?, ?)')
-    this.#addPlace = database.prepare('INSERT INTO tree_page VALUES (?, ?, ?)')
-  }
-
-  add(record: CatalogRecord): void {
-    if (record.kind === 'volume') {
-      const values = [this.#snapshot, this.#ordinal++, JSON.stringify(record.volume)]
-      this.#tree = Number(
-        this.#database.run('INSERT INTO tree(snapshot, ordinal, volume) VALUES (?, ?, ?)', values).lastInsertRowid,
-      )
-      this.#position = 0
-    } else if (record.kind === 'page') this.#addPlace.run([this.#tree, this.#position++, this.#pageOf(record.page)])
-  }
-
-  #pageOf(bytes: Bytes): number {
-    const hash = new Uint8Array(createHash('sha256').update(bytes).digest())
-    const known = this.#find.get([hash])
-    if (known !== null) return known['id'] as number
-    const { rows, columns } = splitPage(bytes)
-    const page = Number(this.#addPage.run([hash, rows]).lastInsertRowid)
-    for (const { name } of COLUMNS) this.#addPiece.run([pieceId(page, name), columns[name]])
-    return page
-  }
-
-  close(): void {
-    for (const statement of [this.#find, this.#addPage, this.#addPiece, this.#addPlace]) statement.finalize()
-  }
-}
-
-/**
- * One process at a time. SQLite's own lock here is a folder that stays when a process is killed; the lock of the
- * operating system doesn't, and whoever holds it may remove the folder.
- */
-const lock = async (path: string): Promise<number> => {
-  const native = await loadNative()
-  const guard = openSync(`${path}.guard`, 'a', 0o600)
-  if (native?.flock(guard, 'exclusive') === false) {
-    closeSync(guard)
-    throw new GranaryError('GRANARY_LOCKED', `${path} is in use by another process`, {
-      detail: { path },
-      retryable: true,
-      hint: 'wait for it, or name another file with --index',
-    })
-  }
-  if (native !== undefined) rmSync(`${path}.lock`, { recursive: true, force: true })
-  return guard
-}
-
-const openOrMake = (path: string): Database => {
-  try {
-    return openDatabase(path)
-  } catch {
-    // Damaged, or of another version: it can be made again.
-    for (const suffix of ['', '-journal', '.lock']) rmSync(`${path}${suffix}`, { recursive: true, force: true })
-    return openDatabase(path)
-  }
-}
-
-const openDatabase = (path: string): Database => {
-  closeSync(openSync(path, 'a', 0o600)) // Names of files are nobody else's business.
-  const database = new sqlite.Database(path)
-  try {
-    // Whoever is here holds the guard: SQLite need not lock and unlock for each statement.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768')
-    const version = (database.get('PRAGMA user_version') as { user_version: number }).user_version
-    if (version === 0) database.exec(`PRAGMA page_size = 32768; PRAGMA journal_mode = DELETE; BEGIN; ${SCHEMA} COMMIT`)
-    else if (version !== SCHEMA_VERSION) throw new Error(`version ${version}`)
-    else database.get('SELECT count(*) FROM catalog')
-    return database
-  } catch (error) {
-    database.close()
-    throw error
   }
 }

@@ -3,10 +3,11 @@ import { GranaryError, diskStream, isGranaryError } from '@granary/core'
 import type { AbortOptions, DiskReader } from '@granary/core'
 import { backup, forgetSnapshot, listCatalogs, openDisk, readSnapshot } from '@granary/dedup-store'
 import type { CatalogSnapshot, Repository } from '@granary/dedup-store'
-import { openVolumes } from '@granary/guestfs'
+import { bytesOfName, openVolumes } from '@granary/guestfs'
 import type { CodePage, FileTree, OpenVolumesOptions, Name, Volume, WalkItem } from '@granary/guestfs'
 import { encodePage } from './format/page.ts'
 import { paginate } from './format/paginate.ts'
+import { MAX_PATH_BYTES } from './format/row.ts'
 import type { CatalogRow } from './format/row.ts'
 import { encodeCatalog } from './format/stream.ts'
 import type { CatalogCounts, CatalogRecord, CatalogVolume, CatalogWarning } from './format/stream.ts'
@@ -22,6 +23,9 @@ const CHUNKER = { strategy: 'fastcdc', minBytes: 4096, averageBytes: 16_384, max
 
 /** Warnings kept of one catalog; the others are counted. */
 const MAX_WARNINGS = 1000
+
+/** Characters of a warning's path that are kept. */
+const MAX_WHERE = 4096
 
 export interface CatalogProgress {
   readonly volume: string
@@ -169,8 +173,11 @@ const openTree = async (volume: Volume, work: Work): Promise<FileTree | undefine
 async function* rowsOf(tree: FileTree, volume: string, work: Work): AsyncGenerator<CatalogRow, void, undefined> {
   const { signal, snapshots = false } = work.options
   for await (const item of tree.walk({ signal, snapshots })) {
-    if (item.kind === 'entry') yield rowOfItem(item)
-    else if (isOfGuest(item.error)) warn(work, { volume, where: item.path.text, message: messageOf(item.error) })
+    if (item.kind === 'entry') {
+      const { length } = bytesOfName(item.path)
+      if (length <= MAX_PATH_BYTES) yield rowOfItem(item)
+      else warn(work, { volume, where: item.path.text, message: `a path of ${length} bytes, longer than is recorded` })
+    } else if (isOfGuest(item.error)) warn(work, { volume, where: item.path.text, message: messageOf(item.error) })
     else throw item.error
   }
 }
@@ -207,7 +214,9 @@ const exactName = (text: string, bytes: Uint8Array<ArrayBuffer>): Name =>
 
 const warn = ({ warnings, counts }: Work, warning: CatalogWarning): void => {
   counts.warnings++
-  if (warnings.length < MAX_WARNINGS) warnings.push(warning)
+  const { where } = warning
+  const shown = where.length > MAX_WHERE ? `${where.slice(0, MAX_WHERE)}…` : where
+  if (warnings.length < MAX_WARNINGS) warnings.push({ ...warning, where: shown })
 }
 
 /** What the guest's disks are like is a warning; a repository that can't be read now is a failure: later it may be read. */

@@ -228,6 +228,39 @@ t.test('what can not be read is a warning in the catalog, and never stops it', {
   t.ok(records.some(record => record.kind === 'warning'))
 })
 
+t.test('folders deeper than a path has room for are a warning', { skip }, async t => {
+  const path = join(folder, 'deep.raw')
+  execFileSync('mkfs.ext4', ['-q', '-F', path, '8M'])
+  // In a code page of old, so that the bytes of each path are kept beside its text.
+  const name = `d${'x'.repeat(240)}`
+  const odd = Buffer.concat([
+    Buffer.from('mkdir odd'),
+    Buffer.of(0xe9),
+    Buffer.from('\ncd odd'),
+    Buffer.of(0xe9),
+    Buffer.from('\n'),
+  ])
+  const script = join(folder, 'deep.debugfs')
+  writeFileSync(script, Buffer.concat([odd, Buffer.from(`mkdir ${name}\ncd ${name}\n`.repeat(280))]))
+  execFileSync('debugfs', ['-w', '-f', script, path], { stdio: 'ignore' })
+  const repository = await freshRepository()
+  const { id } = await backUp(repository, new Uint8Array(readFileSync(path)))
+  const recorded = await recordCatalog(repository, id)
+  t.equal(recorded.rows, 2 + 1 + 270, 'the root, lost+found, and folders with paths of up to 65,535 bytes')
+  t.equal(recorded.warnings, 10)
+  t.match(recorded.kept[0], { where: /^.{4097}$/u, message: /a path of 65587 bytes/ })
+  await using index = await CatalogIndex.open(join(folder, 'deep-index'))
+  t.match(await index.sync(repository), { added: 1, failed: [] })
+})
+
+t.test('an index that can not be opened is told, and stays', async t => {
+  await t.rejects(CatalogIndex.open(join(folder, 'none', 'index')), { code: 'GRANARY_NOT_FOUND' })
+  const path = join(folder, 'a-folder')
+  mkdirSync(join(path, 'inside'), { recursive: true })
+  await t.rejects(CatalogIndex.open(path), { name: 'GranaryError' })
+  t.ok(statSync(join(path, 'inside')).isDirectory())
+})
+
 t.test('it gives up when time is up, and stores nothing', { skip }, async t => {
   const repository = await freshRepository()
   const { id } = await backUp(repository, diskOf(makeFiles()))

@@ -1,9 +1,10 @@
 /** Searches, held against one that looks at every row. */
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CATALOG_TYPES, CatalogIndex, SORT_COLUMNS, searchCatalog } from '@granary/catalog'
-import type { CatalogHit, CatalogQuery } from '@granary/catalog'
+import type { CatalogHit, CatalogQuery, CatalogRecord, CatalogRow } from '@granary/catalog'
 import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -105,6 +106,38 @@ t.test('a row comes back as it was recorded', async t => {
     rows,
   )
   t.equal(new Set(hits.map(({ id }) => id)).size, rows.length, 'ids are unique')
+})
+
+t.test('rows with long paths come back, in pages that stay small', async t => {
+  const index = await freshIndex(t)
+  const rows = Array.from({ length: 300 }, (_, i): CatalogRow => {
+    const text = `/${String(i).padStart(4, '0')}${'/ы'.repeat(20_000)}`
+    return {
+      directory: { text: `${text}?`, bytes: Uint8Array.of(...Buffer.from(text), 0xff) },
+      name: { text: 'x' },
+      type: 'file',
+      sizeBytes: i,
+    }
+  })
+  const pages: number[] = []
+  const records: CatalogRecord[] = []
+  for await (const record of recordsOf(rows)) {
+    records.push(record)
+    if (record.kind === 'page') pages.push(record.page.length)
+  }
+  t.ok(pages.length > 3 && Math.max(...pages) < 16 * 1024 * 1024, `pages of ${pages.join(', ')} bytes`)
+  await index.load(snapshot('a'), records)
+  const { hits } = searchCatalog(index, { sort: 'id', ascending: true, limit: 1000 })
+  // Said in digests: a difference of megabytes helps nobody.
+  const digest = ({ directory, sizeBytes }: CatalogRow): string =>
+    createHash('sha256')
+      .update(`${directory.text} ${sizeBytes} `)
+      .update(directory.bytes ?? '')
+      .digest('hex')
+  t.strictSame(
+    hits.map(({ row }) => digest(row)),
+    rows.map(digest),
+  )
 })
 
 t.test('snapshots that share pages: each file of each is found, and the page stands in the index once', async t => {

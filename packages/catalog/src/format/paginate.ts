@@ -8,15 +8,22 @@ const MIN_PAGE_ROWS = 256
 /** A row ends its page with a chance of one in this many. */
 const AVERAGE_PAGE_ROWS = 1024
 
+/** Rows with long paths make a page long before they are many. */
+const MAX_PAGE_TEXT_BYTES = 4 * 1024 * 1024
+
 export async function* paginate(
   rows: AsyncIterable<CatalogRow> | Iterable<CatalogRow>,
 ): AsyncGenerator<readonly CatalogRow[], void, undefined> {
   let page: CatalogRow[] = []
+  let textBytes = 0
   for await (const row of rows) {
     page.push(row)
-    if (page.length < MIN_PAGE_ROWS || (page.length < MAX_PAGE_ROWS && !endsPage(row))) continue
+    textBytes += bytesOfName(row.directory).length + bytesOfName(row.name).length
+    const isFull = page.length >= MAX_PAGE_ROWS || textBytes >= MAX_PAGE_TEXT_BYTES
+    if (!isFull && (page.length < MIN_PAGE_ROWS || !endsPage(row))) continue
     yield page
     page = []
+    textBytes = 0
   }
   if (page.length > 0) yield page
 }

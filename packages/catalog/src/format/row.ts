@@ -21,5 +21,8 @@ export interface CatalogRow {
   readonly created?: bigint
 }
 
+/** Longest path that has a place in a page. Systems allow deeper folders than they can name. */
+export const MAX_PATH_BYTES = 65_535
+
 /** How names are compared: without regard to case, in every script. */
 export const fold = (text: string): string => text.normalize('NFC').toLowerCase()

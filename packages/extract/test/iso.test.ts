@@ -142,6 +142,14 @@ t.test('a thousand long names that begin alike are shortened in no time, each to
   t.equal(image.changedNames, 5000, 'in Joliet; Rock Ridge and UDF hold 245')
 })
 
+t.test('the list of names has a bound, for paths of deep folders are long', async t => {
+  const names = Array.from({ length: 450 }, (_, i) => ({ text: `${'d'.repeat(196)}${String(i).padStart(4, '0')}` }))
+  const image = await planIso([{ path: names, stat: statOf('dir') }])
+  t.equal(image.changedNames, 450, 'all are counted')
+  t.ok(image.sizeBytes < 24 * 1024 * 1024, `the image has ${image.sizeBytes} bytes`)
+  t.match((await bytesOf(image)).toString('latin1'), /The list ends here: \d+ more names were changed\./)
+})
+
 t.test('the list of names never takes the name of a file', async t => {
   const image = await planIso([
     textEntry('GRANARY-NAMES.txt', 'mine'),
@@ -164,6 +172,12 @@ t.test('what an image can not hold is refused, or is that file’s error', async
   t.equal(await codeOf([textEntry('a', ''), textEntry('a/b', '')]), 'GRANARY_INVALID_ARGUMENT')
   const directories = Array.from({ length: 65_535 }, (_, i) => ({ path: namesOf(String(i)), stat: statOf('dir') }))
   t.equal(await codeOf(directories), 'GRANARY_LIMIT')
+  const names = Array.from({ length: 500_001 }, (_, i) => ({
+    ...textEntry('', ''),
+    path: [{ text: `${i}` }],
+    linkKey: 'k',
+  }))
+  t.equal(await codeOf(names), 'GRANARY_LIMIT', 'names of one file take memory, too')
   const huge = { path: namesOf('huge'), stat: statOf('file', { sizeBytes: 2 ** 40 }) }
   const image = await planIso([huge, textEntry('small', 'x')])
   t.match(image.errors, [{ path: '/huge', error: { code: 'GRANARY_LIMIT' } }])

@@ -118,9 +118,10 @@ const linkEntries = (target: Name): Bytes[] => {
 }
 
 const componentsOf = (target: Name): Bytes[] => {
-  const root = bytesOfName(target)[0] === 0x2f ? [Uint8Array.of(ROOT, 0)] : []
-  const current = bytesOfName(target)[0] === 0x2e && startsWithDot(target) ? [Uint8Array.of(CURRENT, 0)] : []
-  return [...root, ...current, ...splitPath(bytesOfName(target)).flatMap(partsOf)]
+  const bytes = bytesOfName(target)
+  const root = bytes[0] === 0x2f ? [Uint8Array.of(ROOT, 0)] : []
+  const current = startsWithDot(target) ? [Uint8Array.of(CURRENT, 0)] : []
+  return [...root, ...current, ...splitPath(bytes).flatMap(partsOf)]
 }
 
 /** `splitPath` leaves out each `.`; only a first one says something, in a link to `.` itself. */

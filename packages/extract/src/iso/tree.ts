@@ -7,13 +7,13 @@ import { isDirectory, pathOf } from './node.ts'
 import type { DirectoryPlace, IsoDirectory, IsoFile, IsoNode } from './node.ts'
 import { SECTOR_BYTES } from './sectors.ts'
 
-/** Entries of one image: each takes about 1 KiB of memory until the image is written. */
+/** Names in one image, further ones of the same file too: each takes about 1 KiB of memory until the image is written. */
 const MAX_ENTRIES = 500_000
 
 /** The path table's parent numbers have 16 bits (ECMA-119, 9.4.4). */
 const MAX_DIRECTORIES = 65_535
 
-/** Sector numbers have 32 bits; what is left of them after 200 GiB a file and the metadata is a file's affair. */
+/** A file entry of UDF has room for 234 extents of nearly 1 GiB (`udf/file-entry.ts`); this is a round number below that. */
 export const MAX_FILE_BYTES = 200 * 2 ** 30
 
 export interface IsoTree {
@@ -48,6 +48,7 @@ class TreeBuilder {
   readonly #files: IsoFile[] = []
   readonly #errors: IsoError[] = []
   #serial = 0
+  #names = 0
   #directories = 0
 
   constructor(nowNs: bigint) {
@@ -127,6 +128,7 @@ class TreeBuilder {
     const parent = node.parent as IsoDirectory
     const names = this.#byName.get(parent) as Map<string, IsoNode>
     if (names.has(keyOf(node.name))) throw taken(pathOf(node))
+    if (++this.#names > MAX_ENTRIES) throw tooMany('entries', MAX_ENTRIES)
     names.set(keyOf(node.name), node)
     parent.children.push(node)
   }
@@ -148,7 +150,6 @@ class TreeBuilder {
   }
 
   #file(stat: Stat): Omit<IsoFile, 'sizeBytes'> {
-    if (this.#serial >= MAX_ENTRIES) throw tooMany('entries', MAX_ENTRIES)
     return { stat, serial: ++this.#serial, links: 0, sector: 0, entrySector: 0, isLost: false }
   }
 

@@ -123,5 +123,10 @@ t.test('a write-only client on the command line: backs up twice, reads nothing, 
   const listed = await granary(['snapshots'], { env })
   t.equal(listed.code, 3)
   t.match(listed.text, /REVOKED client web/)
+  const [{ id }] = parseJsonLines((await granary(['snapshots', '--json'], { env })).text).slice(-1) as [{ id: string }]
+  const doubtful = await granary(['restore', id, `raw:${out}`, '--overwrite-different', '--json'], { env })
+  t.equal(doubtful.code, 3, 'restored, with a warning')
+  t.match(parseJsonLines(doubtful.stderr), [{ type: 'warning', message: /REVOKED client web/ }])
+  t.ok(readFileSync(out).equals(readFileSync(disk)))
   t.equal((await granary(['verify'], { env })).code, 31)
 })

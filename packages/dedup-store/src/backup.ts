@@ -7,11 +7,8 @@ import { parseCompression } from '@granary/transform'
 import { RepositoryIndex } from './index/repository-index.ts'
 import type { RepositoryIndexOptions } from './index/repository-index.ts'
 import { readGcState } from './gc/gc-state.ts'
-import { MapReader } from './map/map-reader.ts'
-import type { LoadNode } from './map/map-reader.ts'
 import { createNodeStore } from './map/node-store.ts'
 import { createBlobReader } from './reader/blob-reader.ts'
-import type { BlobReader } from './reader/blob-reader.ts'
 import { StoredDisk } from './reader/stored-disk.ts'
 import type { StoredDiskOptions } from './reader/stored-disk.ts'
 import type { Repository } from './repository.ts'
@@ -25,8 +22,10 @@ import { pinSnapshot } from './sessions/pins.ts'
 import { listSnapshots, readSnapshot } from './sessions/snapshots.ts'
 import type { Snapshot } from './sessions/snapshots.ts'
 import { WriterSession } from './sessions/writer-session.ts'
+import { readDamagedPacks } from './sessions/damaged-packs.ts'
+import { openDiskParent } from './writer/disk-parent.ts'
 import { storeDisk, withDisk } from './writer/disk-writer.ts'
-import type { DiskInput, DiskParent, DiskProgress, OpenedInput } from './writer/disk-writer.ts'
+import type { DiskInput, DiskProgress, OpenedInput } from './writer/disk-writer.ts'
 import { createPackSink } from './writer/pack-sink.ts'
 import { openWindowPool } from './writer/window-pool.ts'
 
@@ -108,8 +107,11 @@ export const backup = async (
     )
     const blobs = createBlobReader(context.backend, context.keys, session.readable)
     const { onProgress, disksAtOnce = 1 } = options
+    const hasDamage = (await readDamagedPacks(context, { signal })).size > 0
     const storeOne = async (input: DiskInput, diskSignal: AbortSignal): Promise<DiskRecord | undefined> => {
-      const base = parentOf(parent, input.base === undefined ? input.name : input.base, blobs)
+      const baseName = input.base === undefined ? input.name : input.base
+      const record = parent?.disks.find(({ name }) => name === baseName)
+      const base = record === undefined ? undefined : openDiskParent(record, { session, blobs, hasDamage })
       const store = async (opened: OpenedInput): Promise<DiskRecord> =>
         await storeDisk({ pool, nodes }, opened, { chunker, parent: base, onProgress, signal: diskSignal })
       return await withDisk(input, store, { signal: diskSignal })
@@ -177,21 +179,6 @@ const chooseParent = async (
       hint: 'build on a snapshot made with the repository’s key, or on none: `--parent none`',
     },
   )
-}
-
-const parentOf = (parent: Snapshot | undefined, disk: string | null, blobs: BlobReader): DiskParent | undefined => {
-  const record = parent?.disks.find(other => other.name === disk)
-  if (record === undefined) return undefined
-  const load: LoadNode = async (id, options) => await blobs.read(id, 'mapPack', options)
-  const reader = new MapReader(mapRootOf(record), load)
-  return {
-    record,
-    reader,
-    async leaf(window, options) {
-      const leaf = await reader.leafReference(window, options)
-      return leaf.kind === 'node' ? await load(leaf.id, options) : leaf.kind
-    },
-  }
 }
 
 const composeManifest = async (

@@ -16,6 +16,7 @@ import {
 import type { Backend, Repository, Snapshot } from '../src/index.ts'
 import { mergeIndex } from '../src/index/merge-index.ts'
 import { fence } from '../src/sessions/decisions.ts'
+import { markDamagedPack } from '../src/sessions/damaged-packs.ts'
 import { pinSnapshot } from '../src/sessions/pins.ts'
 import { announceSession } from '../src/sessions/session-registry.ts'
 import { SECRET, backUp, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
@@ -41,6 +42,7 @@ const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   ['revocation', /\.revoked$/],
   ['signer', /^signers\/[0-9a-f]+$/],
   ['passed packs', /^passed\//],
+  ['damaged pack', /^damaged\//],
   ['index', /^index\//],
   ['pack', /^packs\//],
 ]
@@ -81,6 +83,10 @@ const createScene = async (): Promise<Scene> => {
   const { file } = await addClient(repository, 'client')
   await backUp(await openRepository(backend, { kind: 'client', file }), mixedDisk(100 * KiB, 4), { name: 'fourth' })
   await check(repository, { readData: 1 })
+  for await (const { key } of backend.list('packs/')) {
+    await markDamagedPack(context, key)
+    break
+  }
   await addClient(repository, 'another')
   await revoke(repository, 'another')
   await fence(context, 'f'.repeat(32))

@@ -12,13 +12,12 @@ import {
   forgetSnapshot,
   listSigners,
   listSnapshots,
-  memoryBackend,
   openDisk,
   openRepository,
   resolveSnapshotId,
   revoke,
 } from '../src/index.ts'
-import type { Backend, Repository, Snapshot } from '../src/index.ts'
+import type { Backend, Repository } from '../src/index.ts'
 import { decodeClientFile } from '../src/clients/client-file.ts'
 import type { ClientFile } from '../src/clients/client-file.ts'
 import { decodeHeader } from '../src/format/header.ts'
@@ -27,28 +26,22 @@ import type { RepositoryKeys } from '../src/format/repository-keys.ts'
 import { PACK_AT } from '../src/packs/pack-format.ts'
 import { openPack } from '../src/packs/pack-reader.ts'
 import { WriterSession } from '../src/sessions/writer-session.ts'
-import { SECRET, backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
+import {
+  SECRET,
+  backUp,
+  changeDisk,
+  createClientScene,
+  createRepository,
+  isEqual,
+  mixedDisk,
+  newBytesOf,
+  readStored,
+} from './store-helpers.ts'
 
 const MiB = 1024 * 1024
 
-const newBytesOf = ({ disks }: Snapshot): number => disks.reduce((sum, disk) => sum + disk.stats.newBytes, 0)
-
-interface Scene {
-  readonly backend: Backend
-  readonly holder: Repository
-  readonly file: Bytes
-  readonly client: Repository
-}
-
-const createScene = async (name = 'web'): Promise<Scene> => {
-  const backend = memoryBackend()
-  const holder = await createRepository({ chunker: 'grid:32k' }, backend)
-  const { file } = await addClient(holder, name)
-  return { backend, holder, file, client: await openRepository(backend, { kind: 'client', file }) }
-}
-
 t.test('a client backs up, incrementally and deduplicated, and the key holder restores', async t => {
-  const { holder, client } = await createScene()
+  const { holder, client } = await createClientScene()
   t.equal(client.keyring, undefined)
   const disk = mixedDisk(3 * MiB, 1)
   const full = await backUp(client, disk)
@@ -69,7 +62,7 @@ t.test('a client backs up, incrementally and deduplicated, and the key holder re
 })
 
 t.test('a client deduplicates against what key holders stored, and builds on their snapshots', async t => {
-  const { holder, client } = await createScene()
+  const { holder, client } = await createClientScene()
   const disk = mixedDisk(2 * MiB, 3)
   const before = await backUp(holder, disk)
   const after = await backUp(client, disk)
@@ -79,7 +72,7 @@ t.test('a client deduplicates against what key holders stored, and builds on the
 })
 
 t.test('packs of a client serve others only after a key holder has read them', async t => {
-  const { backend, holder, client } = await createScene()
+  const { backend, holder, client } = await createClientScene()
   const { file } = await addClient(holder, 'mail')
   const other = await openRepository(backend, { kind: 'client', file })
   const disk = mixedDisk(2 * MiB, 4)
@@ -160,7 +153,7 @@ const attack = async (
 }
 
 t.test('with everything a client holds no chunk of any session can be decrypted', async t => {
-  const { backend, holder, file, client } = await createScene()
+  const { backend, holder, file, client } = await createClientScene()
   await backUp(holder, mixedDisk(MiB, 6), { name: 'holder' })
   const dataKeys: Bytes[] = []
   {
@@ -196,7 +189,7 @@ t.test('with everything a client holds no chunk of any session can be decrypted'
 })
 
 t.test('a client sees what it must: snapshots, maps and what packs hold; and may decide nothing', async t => {
-  const { backend, holder, client } = await createScene()
+  const { backend, holder, client } = await createClientScene()
   const snapshot = await backUp(holder, mixedDisk(MiB, 8))
   t.strictSame(
     (await listSnapshots(client.context)).map(({ id, signedBy }) => [id, signedBy.kind]),
@@ -216,7 +209,7 @@ t.test('a client sees what it must: snapshots, maps and what packs hold; and may
 })
 
 t.test('a revoked client: what it made stays good, what it makes counts for nothing', async t => {
-  const { holder, client } = await createScene()
+  const { holder, client } = await createClientScene()
   const disk = mixedDisk(MiB, 9)
   const good = await backUp(client, disk)
   t.match(await revoke(holder, 'web'), { name: 'web', kind: 'client', isRevoked: true })
@@ -234,7 +227,7 @@ t.test('a revoked client: what it made stays good, what it makes counts for noth
 })
 
 t.test('a key holder takes no unchanged window on the word of a client', async t => {
-  const { holder, client } = await createScene()
+  const { holder, client } = await createClientScene()
   const disk = mixedDisk(MiB, 10)
   const lie = await backUp(client, disk, { name: 'machine' })
   await t.rejects(backUp(holder, disk, { parent: lie.id }), { code: 'GRANARY_INVALID_ARGUMENT', hint: /parent/ })
@@ -246,7 +239,7 @@ t.test('a key holder takes no unchanged window on the word of a client', async t
 })
 
 t.test('a client file: damaged, of another repository, or something else', async t => {
-  const { backend, file } = await createScene()
+  const { backend, file } = await createClientScene()
   const codeOf = async (bytes: Bytes, at: Backend = backend): Promise<unknown> =>
     await openRepository(at, { kind: 'client', file: bytes }).then(
       () => 'opened',
@@ -265,7 +258,7 @@ t.test('a client file: damaged, of another repository, or something else', async
 })
 
 t.test('names of clients: taken ones and bad ones are refused', async t => {
-  const { holder } = await createScene('web')
+  const { holder } = await createClientScene('web')
   await t.rejects(addClient(holder, 'web'), { code: 'GRANARY_EXISTS' })
   for (const name of ['', 'a\nb', 'x'.repeat(101)])
     await t.rejects(addClient(holder, name), { code: 'GRANARY_INVALID_ARGUMENT' })
@@ -273,7 +266,7 @@ t.test('names of clients: taken ones and bad ones are refused', async t => {
 })
 
 t.test('two disks in one snapshot, with workers, by a client', async t => {
-  const { holder, client } = await createScene()
+  const { holder, client } = await createClientScene()
   const disks = [mixedDisk(2 * MiB, 11), mixedDisk(2 * MiB, 12)]
   const inputs = disks.map((bytes, i) => ({ name: `disk${i}`, source: 'test', disk: memoryDisk(bytes) }))
   const { id } = await backup(client, inputs, { name: 'pair', workers: 2 })

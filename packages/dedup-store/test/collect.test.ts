@@ -1,6 +1,6 @@
 import t from 'tap'
 import { check, collect, diffSnapshots, forgetSnapshot, listSnapshots, openDisk, planRetention } from '../src/index.ts'
-import type { Snapshot } from '../src/index.ts'
+import type { RetentionPolicy, Snapshot } from '../src/index.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
 const MiB = 1024 * 1024
@@ -96,6 +96,7 @@ t.test('retention keeps what its rules name, per series', async t => {
     id: String(i).padStart(32, '0'),
     name: i % 2 === 0 ? 'a' : 'b',
     timeMs: i * day,
+    labels: {},
     signedBy: { kind: 'holder', isVerified: true },
   })) as unknown as Snapshot[]
   const { keep, forget } = planRetention(snapshots, { keepLast: 2, keepMonthly: 1 })
@@ -106,4 +107,25 @@ t.test('retention keeps what its rules name, per series', async t => {
   )
   t.throws(() => planRetention(snapshots, {}), { code: 'GRANARY_INVALID_ARGUMENT' })
   t.throws(() => planRetention(snapshots, { keepLast: 1.5 }), { code: 'GRANARY_INVALID_ARGUMENT' })
+})
+
+t.test('retention: a copy that is marked inconsistent pushes no good one out', t => {
+  /** One a day, the oldest first: g is good, x is marked. */
+  const kept = (series: string, policy: RetentionPolicy): string => {
+    const snapshots = [...series].map((kind, i) => ({
+      id: String(i).padStart(32, '0'),
+      name: 'a',
+      timeMs: i * 86_400_000,
+      labels: kind === 'x' ? { inconsistent: 'paused' } : {},
+      signedBy: { kind: 'holder', isVerified: true },
+    })) as unknown as Snapshot[]
+    const { keep } = planRetention(snapshots, policy)
+    return [...series].map((kind, i) => (keep.some(({ snapshot }) => snapshot === snapshots[i]) ? kind : '-')).join('')
+  }
+  t.equal(kept('gggxxx', { keepLast: 2 }), '-gg-xx', 'newer than the last good one: among themselves')
+  t.equal(kept('ggxxg', { keepLast: 2 }), '-g--g', 'older than the last good one: forgotten')
+  t.equal(kept('gxgxgx', { keepDaily: 3 }), 'g-g-gx')
+  t.equal(kept('xxxx', { keepLast: 1 }), '---x', 'all there is')
+  t.equal(kept('gxxxxxxx', { keepWeekly: 2 }), 'g--x---x', 'the fifth day is a Monday')
+  t.end()
 })

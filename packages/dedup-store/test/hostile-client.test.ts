@@ -2,16 +2,8 @@
 import type { Bytes } from '@granary/core'
 import { createDataKey, createSigner } from '@granary/transform'
 import t from 'tap'
-import {
-  addClient,
-  check,
-  collect,
-  forgetSnapshot,
-  listSnapshots,
-  memoryBackend,
-  openRepository,
-} from '../src/index.ts'
-import type { Backend, Repository, Snapshot } from '../src/index.ts'
+import { check, collect, forgetSnapshot, listSnapshots, memoryBackend, openRepository } from '../src/index.ts'
+import type { Repository } from '../src/index.ts'
 import { gcKey } from '../src/gc/gc-state.ts'
 import { packKey } from '../src/format/ids.ts'
 import { sealObject } from '../src/format/sealed-object.ts'
@@ -22,16 +14,12 @@ import type { PackSeal } from '../src/packs/pack-builder.ts'
 import { openPack } from '../src/packs/pack-reader.ts'
 import { createNonce } from '../src/sessions/decisions.ts'
 import { WriterSession } from '../src/sessions/writer-session.ts'
-import { backUp, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
+import { backUp, createClientScene, isEqual, mixedDisk, newBytesOf, readStored } from './store-helpers.ts'
+import type { ClientScene } from './store-helpers.ts'
 
 const MiB = 1024 * 1024
 
-const newBytesOf = ({ disks }: Snapshot): number => disks.reduce((sum, disk) => sum + disk.stats.newBytes, 0)
-
-interface Scene {
-  readonly backend: Backend
-  readonly holder: Repository
-  readonly client: Repository
+interface Scene extends ClientScene {
   /** Ids of the chunks of `disk`. */
   readonly ids: readonly Bytes[]
   readonly disk: Bytes
@@ -41,10 +29,8 @@ interface Scene {
 
 /** A repository without a chunk of `disk`, whose ids the client knows. */
 const createScene = async (): Promise<Scene> => {
-  const backend = memoryBackend()
-  const holder = await createRepository({ chunker: 'grid:32k' }, backend)
-  const { file } = await addClient(holder, 'mallory')
-  const client = await openRepository(backend, { kind: 'client', file })
+  const scene = await createClientScene('mallory')
+  const { backend, file } = scene
   const disk = mixedDisk(2 * MiB, 1)
   const elsewhere = memoryBackend()
   for await (const { key } of backend.list('')) await elsewhere.put(key, await backend.get(key))
@@ -55,7 +41,7 @@ const createScene = async (): Promise<Scene> => {
     const pack = await openPack(elsewhere, other.context.keys, key)
     if (pack.type === 'dataPack') ids.push(...pack.entries.map(entry => entry.id))
   }
-  return { backend, holder, client, ids, disk, newBytes }
+  return { ...scene, ids, disk, newBytes }
 }
 
 /** A pack that says it holds some chunks, and holds something else. */

@@ -2,7 +2,7 @@
 import { memoryDisk } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import { seededBytes, seededRandom } from '@granary/testing'
-import { backup, initRepository, memoryBackend, openDisk, openRepository } from '../src/index.ts'
+import { addClient, backup, initRepository, memoryBackend, openDisk, openRepository } from '../src/index.ts'
 import type { Backend, BackupOptions, InitOptions, OpenOptions, Repository, Snapshot } from '../src/index.ts'
 
 export const SECRET = { kind: 'key-file', key: new Uint8Array(32).fill(7) } as const
@@ -15,6 +15,25 @@ export const createRepository = async (
   await initRepository(backend, SECRET, options)
   return await openRepository(backend, SECRET, options)
 }
+
+/** A repository of a key holder, and the same as a write-only client opens it. */
+export interface ClientScene {
+  readonly backend: Backend
+  readonly holder: Repository
+  /** The client's key file. */
+  readonly file: Bytes
+  readonly client: Repository
+}
+
+export const createClientScene = async (name = 'web'): Promise<ClientScene> => {
+  const backend = memoryBackend()
+  const holder = await createRepository({ chunker: 'grid:32k' }, backend)
+  const { file } = await addClient(holder, name)
+  return { backend, holder, file, client: await openRepository(backend, { kind: 'client', file }) }
+}
+
+/** What a snapshot has stored, plain bytes. */
+export const newBytesOf = ({ disks }: Snapshot): number => disks.reduce((sum, disk) => sum + disk.stats.newBytes, 0)
 
 /** A disk with text-like, random and empty parts. */
 export const mixedDisk = (sizeBytes: number, seed: number): Bytes => {

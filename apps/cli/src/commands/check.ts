@@ -52,7 +52,7 @@ export const check: Command = {
       `${report.damages.length} damaged, ${touchedSnapshots(report)} snapshots touched`,
       {
         detail: { damages: report.damages.length, touched: report.touched.length },
-        hint: 'all other snapshots and ranges can be restored; --repair-index mends the index; move damaged packs out of the repository, and the next backup stores again what it can of them: docs/operations.md',
+        hint: 'all other snapshots and ranges can be restored; --repair-index mends the index; back the machines up again: what is damaged in packs is stored again where they still have it: docs/operations.md',
       },
     )
   },
@@ -69,7 +69,7 @@ const say = (terminal: Terminal, report: CheckReport): void => {
     terminal.emit({ type: 'touched', v: 1, ...range })
     terminal.say(`touches  ${shortId(range.snapshot)}/${range.disk}  ${range.offset}+${range.length}`)
   }
-  const { snapshots, packs, unindexedPacks, passedPacks, unverifiedPacks, readBytes } = report
+  const { snapshots, packs, unindexedPacks, passedPacks, unverifiedPacks, damagedPacks, readBytes } = report
   const damages = report.damages.length
   terminal.emit({
     type: 'check',
@@ -79,6 +79,7 @@ const say = (terminal: Terminal, report: CheckReport): void => {
     unindexedPacks,
     passedPacks,
     unverifiedPacks,
+    damagedPacks,
     readBytes,
     damages,
   })
@@ -86,6 +87,10 @@ const say = (terminal: Terminal, report: CheckReport): void => {
     terminal.say(`${passedPacks} packs of write-only clients passed: others rely on them from now on`)
   if (unverifiedPacks > 0)
     terminal.say(`${unverifiedPacks} packs of write-only clients serve nobody else yet: check --read-data reads them`)
+  if (damagedPacks > 0)
+    terminal.say(
+      `${damagedPacks} packs are known to be damaged: the next backups store again what is in them, then granary gc takes them`,
+    )
   terminal.say(
     `${snapshots} snapshots, ${packs} packs, ${formatBytes(readBytes)} read: ${damages === 0 ? 'no damage found' : `${damages} damaged`}`,
   )

@@ -10,7 +10,7 @@ import { isNbdAddress } from '../disks/disk-address.ts'
 import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
 import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
 import { openRepositoryOf } from '../open-repository.ts'
-import { shortId } from '../snapshot-output.ts'
+import { shortId, signerOf } from '../snapshot-output.ts'
 import { startProgress } from '../terminal/progress-line.ts'
 
 export const restore: Command = {
@@ -36,6 +36,10 @@ export const restore: Command = {
       /^([^/]*)(?:\/(.+))?$/s.exec(textArgument(invocation, 0).replace(/^granary:/, '')) ?? []
     const id = await resolveSnapshotId(repository.context, snapshotText, { signal })
     const snapshot = await readSnapshot(repository.context, id, { signal })
+    if (!snapshot.signedBy.isVerified)
+      terminal.warn(
+        `snapshot ${shortId(id)} is signed by nobody who counts (${signerOf(snapshot)}): its content is whoever's it was`,
+      )
     const target = textArgument(invocation, 1)
     for (const { disk, path } of await placeDisks(snapshot, diskName, target)) {
       await restoreDisk(invocation, repository, { snapshot, disk, target: path })

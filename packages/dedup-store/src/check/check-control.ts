@@ -29,6 +29,7 @@ const BY_HOLDER: readonly { readonly pattern: RegExp; readonly type: ObjectType 
   { pattern: /^signers\/[0-9a-f]{16}$/, type: 'signer' },
   { pattern: /^signers\/[0-9a-f]{16}\.revoked$/, type: 'revocation' },
   { pattern: /^passed\/[0-9a-f]{32}$/, type: 'passed' },
+  { pattern: /^damaged\/[0-9a-f]{32}-\d{1,9}$/, type: 'damaged' },
 ]
 
 /** @returns the snapshots and catalogs that can be read */

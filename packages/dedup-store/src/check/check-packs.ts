@@ -6,6 +6,7 @@ import { createBlobVerifier, openBlob, openPack } from '../packs/pack-reader.ts'
 import type { OpenPack } from '../packs/open-pack.ts'
 import type { PackEntry } from '../packs/pack-format.ts'
 import type { Repository } from '../repository.ts'
+import { readDamagedPacks } from '../sessions/damaged-packs.ts'
 import { readPackTrust } from '../sessions/pack-trust.ts'
 import type { CheckOptions, DamageList } from './check.ts'
 
@@ -16,6 +17,11 @@ export interface CheckedPacks {
   /** Packs of write-only clients that nobody relies on yet, and those of them that were read now and found right. */
   readonly unverified: readonly string[]
   readonly passed: readonly { readonly key: string; readonly digest: string }[]
+  /** Packs with a damaged blob that nobody knew of, and those known as damaged that were read now and are sound: replaced by a copy. */
+  readonly damaged: readonly string[]
+  readonly healed: readonly string[]
+  /** How many are known to be damaged, these included. */
+  readonly damagedCount: number
   /** True when the blob at this place was read and is damaged, or its pack can't be opened. */
   isBad(key: string, id: Uint8Array): boolean
 }
@@ -35,12 +41,16 @@ export const checkPacks = async (
   for await (const info of context.backend.list('packs/', { signal })) {
     if (packOfKey(info.key) !== undefined && !deleted.has(info.key)) all.push(info)
   }
+  const known = await readDamagedPacks(context, { signal })
   const chosen = chooseShare(all, readData, options.seed ?? Math.floor(Math.random() * 2 ** 32))
+  if (readData > 0) for (const { key } of all) if (known.has(key)) chosen.add(key)
   const totalBytes = all.reduce((sum, pack) => sum + (chosen.has(pack.key) ? pack.sizeBytes : 0), 0)
   const badPacks = new Set<string>()
   const badBlobs = new Set<string>()
   const unverified: string[] = []
   const passed: { key: string; digest: string }[] = []
+  const damaged: string[] = []
+  const healed: string[] = []
   const isTrusted = await readPackTrust(context, { signal })
   let readBytes = 0
   for (const { key, sizeBytes } of all) {
@@ -48,11 +58,13 @@ export const checkPacks = async (
     const isOpen = await list.guard(key, async () => {
       const pack = await openPack(context.backend, context.keys, key, { sizeBytes, signal })
       if (pack.isSigned && pack.signer === undefined) throw wrongSignature(key)
-      const isUnverified = !isTrusted(pack)
+      const isUnverified = !isTrusted(pack) && !known.has(key)
       if (isUnverified) unverified.push(key)
       if (!chosen.has(key)) return
       const bad = await readBlobs(repository, pack, list, signal)
       for (const ordinal of bad) badBlobs.add(`${key} ${keyOfId((pack.entries[ordinal] as PackEntry).id)}`)
+      if (bad.length > 0 && !known.has(key)) damaged.push(key)
+      if (bad.length === 0 && known.has(key)) healed.push(key)
       if (isUnverified && bad.length === 0) passed.push({ key, digest: pack.digest })
     })
     if (!isOpen) badPacks.add(key)
@@ -64,6 +76,9 @@ export const checkPacks = async (
     readBytes,
     unverified,
     passed,
+    damaged,
+    healed,
+    damagedCount: all.filter(({ key }) => known.has(key)).length + damaged.length - healed.length,
     isBad: (key, id) => badPacks.has(key) || badBlobs.has(`${key} ${keyOfId(id)}`),
   }
 }

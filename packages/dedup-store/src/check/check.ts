@@ -9,6 +9,7 @@ import { isGranaryError } from '@granary/core'
 import { openIndex } from '../backup.ts'
 import type { Repository } from '../repository.ts'
 import { requireHolder } from '../require-holder.ts'
+import { markDamagedPack, unmarkDamagedPack } from '../sessions/damaged-packs.ts'
 import { passPacks } from '../sessions/passed-packs.ts'
 import { checkControlObjects } from './check-control.ts'
 import { checkPacks } from './check-packs.ts'
@@ -41,6 +42,8 @@ export interface CheckReport {
   readonly passedPacks: number
   /** Packs of write-only clients that nobody else relies on, until they are read. */
   readonly unverifiedPacks: number
+  /** Packs known to hold damaged chunks or map nodes: backups store anew what is in them, and collection empties them. */
+  readonly damagedPacks: number
   /** Bytes of packs that were read and verified. */
   readonly readBytes: number
 }
@@ -82,8 +85,8 @@ export class DamageList {
 }
 
 /**
- * Checks all of a repository and says what is wrong with it. It changes nothing, but records which packs of write-only clients
- * it has read whole and found right.
+ * Checks all of a repository and says what is wrong with it. It changes nothing, but records which packs it has read and found
+ * damaged, or sound again, and which of write-only clients it has read whole and found right.
  *
  * @throws GranaryError `GRANARY_WRONG_KEY` for a write-only client
  */
@@ -92,6 +95,8 @@ export const check = async (repository: Repository, options: CheckOptions = {}):
   const list = new DamageList()
   const snapshots = await checkControlObjects(repository, list, options)
   const packs = await checkPacks(repository, list, options)
+  for (const key of packs.damaged) await markDamagedPack(repository.context, key, options)
+  for (const key of packs.healed) await unmarkDamagedPack(repository.context, key, options)
   await passPacks(repository.context, packs.passed, options)
   const touched: TouchedRange[] = []
   let unindexedPacks = 0
@@ -110,6 +115,7 @@ export const check = async (repository: Repository, options: CheckOptions = {}):
     unindexedPacks,
     passedPacks: packs.passed.length,
     unverifiedPacks: packs.unverified.length - packs.passed.length,
+    damagedPacks: packs.damagedCount,
     readBytes: packs.readBytes,
   }
 }

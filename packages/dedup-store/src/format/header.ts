@@ -48,6 +48,7 @@ export const objectTypes = {
   signer: 14,
   revocation: 15,
   passed: 16,
+  damaged: 17,
 } as const
 
 export type ObjectType = keyof typeof objectTypes
@@ -75,6 +76,7 @@ const SIGNABLE: ReadonlySet<ObjectType> = new Set([
   'signer',
   'revocation',
   'passed',
+  'damaged',
 ])
 
 const typeNames = new Map<number, ObjectType>(

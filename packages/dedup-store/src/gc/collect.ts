@@ -15,6 +15,7 @@ import type { RepositoryContext } from '../sessions/context.ts'
 import { fence, putDecision, readDecision } from '../sessions/decisions.ts'
 import { isAlive, startHeartbeat } from '../sessions/heartbeat.ts'
 import type { Heartbeat } from '../sessions/heartbeat.ts'
+import { tidyDamagedPacks } from '../sessions/damaged-packs.ts'
 import { tidyPassedPacks } from '../sessions/passed-packs.ts'
 import { isSessionAlive, listSessions, withdrawSession } from '../sessions/session-registry.ts'
 import { listSuspects, sweepTemporaries } from '../sessions/sweep.ts'
@@ -256,6 +257,7 @@ const clean = async (
   for (const key of deleted) await context.backend.delete(key, { signal })
   await context.backend.sync({ signal })
   await tidyPassedPacks(context, { signal })
+  await tidyDamagedPacks(context, { signal })
   await mergeIndex(repository, { force: isIndexStale, signal })
   for (const sid of await listSessions(context, { signal }))
     if (plan.decided.has(sid)) await withdrawSession(context, sid)

@@ -10,10 +10,12 @@ import type { BlobReader } from '../reader/blob-reader.ts'
 import type { Repository } from '../repository.ts'
 import type { RepositoryContext } from '../sessions/context.ts'
 import type { SnapshotManifest } from '../sessions/manifest.ts'
+import { readDamagedPacks } from '../sessions/damaged-packs.ts'
 import { readForgetMarks } from '../sessions/forget-marks.ts'
 import { listPinned } from '../sessions/pins.ts'
 import { readSigners } from '../sessions/signers.ts'
 import { isForgotten, listDecisions, listForgotten } from '../sessions/snapshots.ts'
+import { canBeEmptied } from './damaged-packs.ts'
 import { readGcState } from './gc-state.ts'
 import { LiveSet } from './live-set.ts'
 import { markSnapshot } from './mark.ts'
@@ -29,9 +31,11 @@ export interface CollectionPlan {
   readonly packs: number
   /** Without a live blob. */
   readonly dead: readonly DoomedPack[]
-  /** Whose live blobs are worth copying elsewhere. */
+  /** Whose live blobs are worth copying elsewhere: few, or all that damage has left and something else makes up for. */
   readonly halfDead: readonly DoomedPack[]
   readonly live: LiveSet
+  /** Keys of packs found damaged. */
+  readonly damaged: ReadonlySet<string>
   /** Snapshots that count as forgotten by a mark that no key holder signed: what they need is kept, as far as it is there. */
   readonly doubtful: readonly string[]
   /** Sessions that were decided when the plan was made; what they committed was marked. */
@@ -81,6 +85,8 @@ export const planCollection = async (
     }
   }
   const { deleted } = await readGcState(context, { signal })
+  const damaged = await readDamagedPacks(context, { signal })
+  const places = { backend: context.backend, keys: context.keys, index }
   const dead: DoomedPack[] = []
   const halfDead: DoomedPack[] = []
   const strays = new Set<string>()
@@ -95,9 +101,11 @@ export const planCollection = async (
     packs++
     const mark = live.packOf(key)
     if (mark === undefined) dead.push({ key, sizeBytes })
-    else if (mark.liveBytes < mark.blobBytes * repackBelow) halfDead.push({ key, sizeBytes })
+    else if (damaged.has(key)) {
+      if (await canBeEmptied(places, key, live, { signal })) halfDead.push({ key, sizeBytes })
+    } else if (mark.liveBytes < mark.blobBytes * repackBelow) halfDead.push({ key, sizeBytes })
   }
-  return { packs, dead, halfDead, live, doubtful: kept, decided, strays, index, blobs }
+  return { packs, dead, halfDead, live, damaged, doubtful: kept, decided, strays, index, blobs }
 }
 
 interface Root {

@@ -9,6 +9,8 @@ import { PackOutput } from '../writer/pack-output.ts'
 import { createPackSink } from '../writer/pack-sink.ts'
 import { MAX_BLOB_BYTES } from '../packs/pack-format.ts'
 import type { PackType } from '../packs/pack-format.ts'
+import { readFromAny } from './damaged-packs.ts'
+import type { BlobPlaces } from './damaged-packs.ts'
 import type { CollectionPlan } from './plan.ts'
 
 /** Room for the largest chunk, sealed. */
@@ -27,6 +29,7 @@ export const repack = async (
   if (plan.halfDead.length === 0) return 0
   const { context, settings } = repository
   const doomed = new Set([...plan.dead, ...plan.halfDead].map(pack => pack.key))
+  const places = { backend: context.backend, keys: context.keys, index: plan.index }
   const compressor = createCompressor(parseCompression(settings.compression), { maxBlockBytes: MAX_BLOB_BYTES })
   await using session = await WriterSession.begin(context, { signal })
   const types = ['dataPack', 'mapPack'] as const
@@ -53,10 +56,12 @@ export const repack = async (
         if (
           !plan.live.isLive(key, ordinal) ||
           copied.has(name) ||
-          (await hasPlaceElsewhere(plan, doomed, entry.id, pack.type))
+          (await staysElsewhere(plan, { places, doomed }, { key, id: entry.id, type: pack.type }, { signal }))
         )
           continue
-        const plain = await plan.blobs.read(entry.id, pack.type, { signal })
+        const plain =
+          (await readFromAny(places, entry.id, pack.type, { signal })) ??
+          (await plan.blobs.read(entry.id, pack.type, { signal })) // It can't be read: this says what is wrong.
         const packed = compressor.compress(plain)
         await outputOf(pack.type).add({
           id: entry.id,
@@ -80,12 +85,18 @@ export const repack = async (
   }
 }
 
-const hasPlaceElsewhere = async (
-  plan: CollectionPlan,
-  doomed: ReadonlySet<string>,
-  id: Uint8Array,
-  type: PackType,
+/**
+ * Whether a blob is in a pack that stays, and may go with this one. Where this one was found damaged, others of that storage may
+ * be, too: then only a place counts where the blob was just read.
+ */
+const staysElsewhere = async (
+  { damaged, index }: CollectionPlan,
+  { places, doomed }: { readonly places: BlobPlaces; readonly doomed: ReadonlySet<string> },
+  { key, id, type }: { readonly key: string; readonly id: Uint8Array; readonly type: PackType },
+  options: AbortOptions,
 ): Promise<boolean> => {
-  for await (const { pack } of plan.index.findAll(id, type)) if (!doomed.has(pack.key)) return true
+  const accepts = (pack: { readonly key: string }): boolean => !doomed.has(pack.key) && !damaged.has(pack.key)
+  if (damaged.has(key)) return (await readFromAny(places, id, type, { accepts, ...options })) !== undefined
+  for await (const { pack } of index.findAll(id, type, options)) if (accepts(pack)) return true
   return false
 }

@@ -10,6 +10,9 @@ export interface RetentionPolicy {
   readonly keepMonthly?: number
 }
 
+/** Of snapshots that are kept and not trusted; its value says why, for people. */
+export const INCONSISTENT_LABEL = 'inconsistent'
+
 export interface RetentionPlan {
   readonly keep: readonly { readonly snapshot: Snapshot; readonly reasons: readonly string[] }[]
   readonly forget: readonly Snapshot[]
@@ -33,7 +36,9 @@ const DAY_MS = 86_400_000
 const weekOf = (timeMs: number): number => Math.floor((timeMs / DAY_MS + 3) / 7)
 
 /**
- * Applies a policy to each series apart, and in it to what key holders and each write-only client made.
+ * Applies a policy to each series apart, and in it to what key holders and each write-only client made. Snapshots that are
+ * labelled inconsistent push no other one out: they are counted among themselves while they are newer than the last one that is
+ * not, and forgotten after that.
  *
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a count is no whole number, or all are zero or missing
  */
@@ -44,19 +49,16 @@ export const planRetention = (snapshots: readonly Snapshot[], policy: RetentionP
       hint: 'for instance --keep-last 3 --keep-daily 7',
     })
   }
-  const reasons = new Map<Snapshot, string[]>()
+  const reasons = new Map<Snapshot, readonly string[]>()
   for (const series of groupByName(snapshots).values()) {
     const newestFirst = series.toSorted((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : -1))
-    for (const { rule, reason, periodOf } of PERIODS) {
-      const periods = new Set<string>()
-      for (const snapshot of newestFirst) {
-        const period = periodOf(snapshot)
-        if (periods.has(period)) continue
-        if (periods.size >= (policy[rule] ?? 0)) break
-        periods.add(period)
-        reasons.set(snapshot, [...(reasons.get(snapshot) ?? []), reason])
-      }
-    }
+    const lastGood = newestFirst.findIndex(snapshot => !isInconsistent(snapshot))
+    applyRules(
+      newestFirst.filter(snapshot => !isInconsistent(snapshot)),
+      policy,
+      reasons,
+    )
+    applyRules(lastGood < 0 ? newestFirst : newestFirst.slice(0, lastGood), policy, reasons)
   }
   return {
     keep: snapshots.flatMap(snapshot => {
@@ -64,6 +66,25 @@ export const planRetention = (snapshots: readonly Snapshot[], policy: RetentionP
       return why === undefined ? [] : [{ snapshot, reasons: why }]
     }),
     forget: snapshots.filter(snapshot => !reasons.has(snapshot)),
+  }
+}
+
+const isInconsistent = ({ labels }: Snapshot): boolean => labels[INCONSISTENT_LABEL] !== undefined
+
+const applyRules = (
+  newestFirst: readonly Snapshot[],
+  policy: RetentionPolicy,
+  reasons: Map<Snapshot, readonly string[]>,
+): void => {
+  for (const { rule, reason, periodOf } of PERIODS) {
+    const periods = new Set<string>()
+    for (const snapshot of newestFirst) {
+      const period = periodOf(snapshot)
+      if (periods.has(period)) continue
+      if (periods.size >= (policy[rule] ?? 0)) break
+      periods.add(period)
+      reasons.set(snapshot, [...(reasons.get(snapshot) ?? []), reason])
+    }
   }
 }
 

@@ -153,14 +153,17 @@ export class WriterSession implements AsyncDisposable {
     const name = keyOfId(id)
     const claimed = this.#claimed[type]
     if (claimed.has(name)) return 'stored'
-    if (await this.#isStored(id, type, options)) return 'stored'
+    if (await this.isStored(id, type, options)) return 'stored'
     if (claimed.has(name)) return 'stored' // Claimed by another worker while the index was read.
     claimed.add(name)
     return 'unknown'
   }
 
-  /** A blob that is only in packs that are damaged is stored again: that heals the snapshots that need it, too. */
-  async #isStored(id: Bytes, type: PackType, options: AbortOptions): Promise<boolean> {
+  /**
+   * Whether an earlier session stored a blob where it can be relied on. One that is only in packs that are damaged is stored
+   * again: that heals the snapshots that need it, too.
+   */
+  async isStored(id: Bytes, type: PackType, options: AbortOptions = {}): Promise<boolean> {
     try {
       return (await this.index.find(id, type, options)) !== undefined
     } catch (error) {

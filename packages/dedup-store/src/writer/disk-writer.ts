@@ -45,6 +45,8 @@ export interface DiskInput {
 export interface DiskParent {
   readonly record: DiskRecord
   readonly reader: MapReader
+  /** False where something that a window refers to must be stored again: its map and chunks are not taken over then. */
+  isWhole(window: number, options: AbortOptions): Promise<boolean>
   /** The bytes of a window's leaf, or what all of it is. */
   leaf(window: number, options: AbortOptions): Promise<Bytes | 'zero' | 'hole'>
 }
@@ -108,7 +110,7 @@ export const storeDisk = async (
     window: DiskWindow,
     windowSignal: AbortSignal,
   ): Promise<{ window: number; leaf: NodeReference }> => {
-    const { leaf, stats: added, times } = await storeWindow({ pool, nodes, input, base }, window, windowSignal)
+    const { leaf, stats: added, times } = await storeWindow({ pool, nodes, input, parent: base }, window, windowSignal)
     doneBytes += window.length
     if (added !== undefined) addStats(stats, added)
     if (times !== undefined) meter.add(times)
@@ -132,10 +134,16 @@ const isUsable = ({ record }: DiskParent, disk: DiskReader, chunker: ChunkerPara
   record.sizeBytes === disk.sizeBytes && isSameChunker(record.chunker, chunker)
 
 const storeWindow = async (
-  { pool, nodes, input, base }: { pool: WindowPool; nodes: Nodes; input: OpenedInput; base: DiskParent | undefined },
+  {
+    pool,
+    nodes,
+    input,
+    parent,
+  }: { pool: WindowPool; nodes: Nodes; input: OpenedInput; parent: DiskParent | undefined },
   { window, length, ranges, isClean, changes, bytes }: DiskWindow,
   signal: AbortSignal,
 ): Promise<{ leaf: NodeReference; stats?: WindowStats; times?: WindowTimes }> => {
+  const base = (await parent?.isWhole(window, { signal })) === true ? parent : undefined
   if (isClean && base !== undefined) return { leaf: await base.reader.leafReference(window, { signal }) }
   if (ranges.every(range => range.kind !== 'data')) return { leaf: await leafOfNothing(ranges, nodes) }
   const offset = windowOffset(window)

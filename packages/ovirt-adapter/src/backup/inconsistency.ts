@@ -5,15 +5,14 @@
  * @module
  */
 import type { AbortOptions } from '@granary/core'
+import { INCONSISTENT_LABEL } from '@granary/dedup-store'
 import type { Snapshot } from '@granary/dedup-store'
 import type { Engine } from '../engine/engine.ts'
 import { findVm } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 
-/** The label; its value is the reason, for people. */
-const LABEL = 'inconsistent'
-
-export const isInconsistent = ({ labels }: Pick<Snapshot, 'labels'>): boolean => labels[LABEL] !== undefined
+export const isInconsistent = ({ labels }: Pick<Snapshot, 'labels'>): boolean =>
+  labels[INCONSISTENT_LABEL] !== undefined
 
 export interface Mark {
   readonly labels: Readonly<Record<string, string>>
@@ -32,5 +31,5 @@ export const markIfPaused = async (engine: Engine, vm: Vm, options: AbortOptions
   if (now?.status !== 'paused') return { labels: {}, warnings: [] }
   const reason = `${vm.name} was paused during its backup`
   const advice = 'the copy is marked inconsistent and no backup starts from it; see whether a storage domain is full'
-  return { labels: { [LABEL]: reason }, warnings: [`${reason}: ${advice}`] }
+  return { labels: { [INCONSISTENT_LABEL]: reason }, warnings: [`${reason}: ${advice}`] }
 }

@@ -2,7 +2,7 @@
 // backed up again, and restored as a new machine, which is compared byte by byte with what the old one held. The engine is a
 // simulated one with a clock of its own, so that nothing waits. Run it with `npm start`; read it to learn the calls.
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatBytes } from '@granary/core'
@@ -23,21 +23,11 @@ import {
   storedSource,
 } from '@granary/ovirt-adapter'
 import { createSimulator } from '@granary/ovirt-simulator'
+import { createSteps, folderBytes } from './steps.mjs'
 
 const MIB = 1024 * 1024
 
-/** What happened, one row a step. */
-const rows = []
-
-/** Does a step and notes how long it took. `describe` says what came of it, and how many bytes of disk it was about. */
-const step = async (what, work, describe) => {
-  const startMs = performance.now()
-  const result = await work()
-  const seconds = (performance.now() - startMs) / 1000
-  const { text, bytes } = describe(result)
-  rows.push([what, text, `${seconds.toFixed(2)} s`, bytes === undefined ? '' : `${formatBytes(bytes / seconds)}/s`])
-  return result
-}
+const { step, print } = createSteps()
 
 /** An engine with one machine: a root disk of 256 MiB on NFS, 64 of them used, and a data disk of 128 MiB on iSCSI. */
 const startPlatform = async folder => {
@@ -123,8 +113,8 @@ const main = async folder => {
 
   const left = Object.entries(simulator.state()).filter(([, ids]) => ids.length > 0)
   for (const open of [journal, engine, repository, simulator]) await open[Symbol.asyncDispose]()
-  printTable(['STEP', 'RESULT', 'TIME', 'RATE'], rows)
-  const stored = await storedBytes(join(folder, 'repository'))
+  print()
+  const stored = await folderBytes(join(folder, 'repository'))
   console.log(
     `\n2 backups of ${formatBytes(384 * MIB)} of disks take ${formatBytes(stored)}. On the engine ${
       left.length === 0 ? 'nothing is locked, open or left behind.' : `is left: ${JSON.stringify(left)}`
@@ -180,23 +170,6 @@ const readerOf = image => ({
   },
   [Symbol.asyncDispose]: async () => undefined,
 })
-
-const storedBytes = async folder => {
-  const names = await readdir(folder, { recursive: true })
-  const sizes = await Promise.all(names.map(async name => await stat(join(folder, name))))
-  return sizes.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)
-}
-
-const printTable = (header, lines) => {
-  const widths = header.map((title, column) => Math.max(...[header, ...lines].map(line => line[column].length)))
-  for (const line of [header, ...lines])
-    console.log(
-      line
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join('  ')
-        .trimEnd(),
-    )
-}
 
 const folder = await mkdtemp(join(tmpdir(), 'granary-start-'))
 try {

@@ -1,7 +1,7 @@
 // One disk, without a platform: a server's disk is backed up, changed, backed up again, restored and
 // compared. Run it: node examples/one-disk.mjs
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,22 +16,12 @@ import {
   openRepository,
 } from '@granary/dedup-store'
 import { openQcow2File } from '@granary/qcow2'
+import { createSteps, folderBytes } from './steps.mjs'
 
 const SERVER = fileURLToPath(new URL('../test/fixtures/server.qcow2', import.meta.url))
 const MIB = 1024 * 1024
 
-/** What happened, one row a step. */
-const rows = []
-
-/** Does a step and notes how long it took. `describe` says what came of it, and how many bytes of disk it was about. */
-const step = async (what, work, describe) => {
-  const startMs = performance.now()
-  const result = await work()
-  const seconds = (performance.now() - startMs) / 1000
-  const { text, bytes } = describe(result)
-  rows.push([what, text, `${seconds.toFixed(2)} s`, bytes === undefined ? '' : `${formatBytes(bytes / seconds)}/s`])
-  return result
-}
+const { step, print } = createSteps()
 
 const main = async folder => {
   const image = join(folder, 'server.qcow2')
@@ -92,9 +82,9 @@ const main = async folder => {
   await proveIt(repository, { first, second, raw, image, folder })
   await repository[Symbol.asyncDispose]()
 
-  const stored = await sizeOf(join(folder, 'repository'))
+  const stored = await folderBytes(join(folder, 'repository'))
   const kept = dataBytesOf(first) + dataBytesOf(second)
-  printTable(['STEP', 'RESULT', 'TIME', 'RATE'], rows)
+  print()
   console.log(
     `\n2 snapshots of ${formatBytes(first.disks[0].sizeBytes)}, with ${formatBytes(kept)} of data in all, take ${formatBytes(stored)}: ` +
       `${(kept / stored).toFixed(1)} times less. ${formatBytes(changed)} changed between them.`,
@@ -182,23 +172,6 @@ const verify = async repository => {
   const report = await check(repository, { readData: 1 })
   if (report.damages.length > 0) throw new Error(`damaged: ${JSON.stringify(report.damages)}`)
   return report
-}
-
-const sizeOf = async folder => {
-  const names = await readdir(folder, { recursive: true })
-  const sizes = await Promise.all(names.map(async name => await stat(join(folder, name))))
-  return sizes.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)
-}
-
-const printTable = (header, lines) => {
-  const widths = header.map((title, column) => Math.max(...[header, ...lines].map(line => line[column].length)))
-  for (const line of [header, ...lines])
-    console.log(
-      line
-        .map((cell, column) => cell.padEnd(widths[column]))
-        .join('  ')
-        .trimEnd(),
-    )
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'granary-start-'))

@@ -60,7 +60,7 @@ export const verifyNoLeftovers = async (backend: Backend, expected: Expected, no
   let segments = 0
   for await (const { key } of backend.list('')) {
     if (key.startsWith('index/')) segments++
-    if (/^(packs|sessions|pins|passed)\//.test(key)) left.push(`left over for good: ${key}`)
+    if (/^(packs|sessions|pins|passed|damaged)\//.test(key)) left.push(`left over for good: ${key}`)
   }
   return segments > 1 ? [...left, `left over for good: ${segments} index segments`] : left
 }

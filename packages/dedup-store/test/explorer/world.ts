@@ -17,6 +17,7 @@ import { collectBy } from '../../src/gc/collect.ts'
 import { gcKey } from '../../src/gc/gc-state.ts'
 import type { CollectionProtocol } from '../../src/gc/protocol.ts'
 import { mergeIndex } from '../../src/index/merge-index.ts'
+import { markDamagedPack } from '../../src/sessions/damaged-packs.ts'
 import { CONTENT_LABEL, TIME_TO_LIVE_MS, changeTiles, randomTiles, reopen } from './history.ts'
 import type { History } from './history.ts'
 
@@ -65,6 +66,7 @@ export const EVENTS = [
   'backups',
   'backups by a client',
   'packs of a client passed',
+  'packs taken for damaged',
   'forgets',
   'collections',
   'packs deleted',
@@ -157,6 +159,7 @@ export const explore = async ({
   spawn('forgetter', forget, 0)
   spawn('reader', read, 0)
   if (choose(2) === 0) spawn('merger', merge, 1)
+  if (choose(2) === 0) spawn('doubter', takeForDamaged, 0)
   const run = await scheduler.run()
   for (const [name, end] of run.ends)
     if (end.state === 'failed') world.wrong.push(`${name} failed: ${String(end.error)}`)
@@ -293,6 +296,22 @@ const passClients: Role = async (world, actor, repository) => {
     await actor.clock.sleep(world.choose(2500))
     await attempt(world, actor, async () => {
       note(world, 'packs of a client passed', (await check(repository, { readData: 1 })).passedPacks)
+    })
+  }
+}
+
+/** Marks packs as damaged that are not: writers store again what is in them, and collections empty them, beside all the others. */
+const takeForDamaged: Role = async (world, actor, repository) => {
+  const { choose } = world
+  for (let rounds = 1 + choose(3); rounds > 0; rounds--) {
+    await actor.clock.sleep(choose(2000))
+    await attempt(world, actor, async () => {
+      const packs: string[] = []
+      for await (const { key } of repository.context.backend.list('packs/')) packs.push(key)
+      const pack = pick(choose, packs)
+      if (pack === undefined) return
+      await markDamagedPack(repository.context, pack)
+      note(world, 'packs taken for damaged')
     })
   }
 }

@@ -8,7 +8,7 @@ export const createSteps = () => {
   const rows = []
   return {
     /** Does a step and notes how long it took. `describe` says what came of it, and how many bytes of disk it was about. */
-    async step(what, work, describe) {
+    step: async (what, work, describe) => {
       const startMs = performance.now()
       const result = await work()
       const seconds = (performance.now() - startMs) / 1000

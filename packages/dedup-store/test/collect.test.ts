@@ -112,7 +112,7 @@ t.test('retention keeps what its rules name, per series', async t => {
 t.test('retention: a copy that is marked inconsistent pushes no good one out', t => {
   /** One a day, the oldest first: g is good, x is marked. */
   const kept = (series: string, policy: RetentionPolicy): string => {
-    const snapshots = [...series].map((kind, i) => ({
+    const snapshots = series.split('').map((kind, i) => ({
       id: String(i).padStart(32, '0'),
       name: 'a',
       timeMs: i * 86_400_000,
@@ -120,7 +120,10 @@ t.test('retention: a copy that is marked inconsistent pushes no good one out', t
       signedBy: { kind: 'holder', isVerified: true },
     })) as unknown as Snapshot[]
     const { keep } = planRetention(snapshots, policy)
-    return [...series].map((kind, i) => (keep.some(({ snapshot }) => snapshot === snapshots[i]) ? kind : '-')).join('')
+    return series
+      .split('')
+      .map((kind, i) => (keep.some(({ snapshot }) => snapshot === snapshots[i]) ? kind : '-'))
+      .join('')
   }
   t.equal(kept('gggxxx', { keepLast: 2 }), '-gg-xx', 'newer than the last good one: among themselves')
   t.equal(kept('ggxxg', { keepLast: 2 }), '-g--g', 'older than the last good one: forgotten')

@@ -72,6 +72,8 @@ export interface Simulator extends AsyncDisposable {
   readonly moments: Moments
   /** Requests that reached the engine, in order. */
   readonly requests: readonly SeenRequest[]
+  /** All machines, the oldest first. */
+  readonly vms: readonly Vm[]
   vm(id: string): Vm
   disk(id: string): Disk
   /** The guest of a running VM, at one of its disks. */
@@ -165,6 +167,9 @@ const assemble = async (options: SimulatorOptions, profile: Profile, folder: str
     faults: simulatorFaults({ world, http, hosts, transfers, signIn }),
     moments: world.moments,
     requests: server.requests,
+    get vms() {
+      return [...world.vms.values()]
+    },
     ...observers(world),
     endSessions: () => signIn.clear(),
     shutDownGuest: id => powerOff(world, known(world.vms, 'VM', id)),

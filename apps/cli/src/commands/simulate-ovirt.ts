@@ -42,7 +42,8 @@ export const simulateOvirt: Command = {
   isService: true,
   async run(invocation) {
     const { terminal, signal } = invocation
-    const { addDemoMachines, applyFaultPlan, createRealClock, createSimulator, parseFaultPlan } = await loadSimulator()
+    const { addDemoMachines, applyFaultPlan, createRealClock, createSimulator, parseFaultPlan, simulatorOptionsOf } =
+      await loadSimulator()
     const faults = textOption(invocation, 'faults')
     const plan = faults === undefined ? undefined : parseFaultPlan(await readFaults(faults))
     const profile = textOption(invocation, 'profile')
@@ -52,6 +53,7 @@ export const simulateOvirt: Command = {
     await using simulator = await createSimulator({
       dir: textOption(invocation, 'dir') ?? tmpdir(),
       clock: createRealClock({ speed }),
+      ...(plan === undefined ? {} : simulatorOptionsOf(plan)),
       ...(profile === undefined ? {} : { profile }),
       ...(clusterLevel === undefined ? {} : { clusterLevel }),
       ...(port === undefined ? {} : { port }),

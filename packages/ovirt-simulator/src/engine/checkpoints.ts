@@ -32,7 +32,7 @@ export const forgetCheckpoint = (world: World, vm: Vm, backup: Backup): void => 
   if (checkpoint !== undefined) dropCheckpoint(world, vm, checkpoint)
 }
 
-const dropCheckpoint = (world: World, vm: Vm, checkpoint: Checkpoint): void => {
+export const dropCheckpoint = (world: World, vm: Vm, checkpoint: Checkpoint): void => {
   vm.checkpoints = vm.checkpoints
     .filter(one => one !== checkpoint)
     .map(one => (one.parentId === checkpoint.id ? { ...one, parentId: checkpoint.parentId } : one))

@@ -29,6 +29,8 @@ const KEEP_MS = { success: 15 * 60_000, failure: 30 * 60_000 } as const
 /** Ticks in a row that must see a download complete and idle. */
 const AUTO_FINALIZE_TICKS = 2
 
+const ANY_DISK = '*'
+
 interface Session {
   readonly hostId: string
   readonly ticketId: string
@@ -84,9 +86,9 @@ export class Transfers {
     transfer.phase = 'resuming'
   }
 
-  /** Lets the verification of the next upload to a disk fail. */
-  failVerification(diskId: string): void {
-    this.#failingVerifications.add(diskId)
+  /** Lets the verification of the next upload to a disk fail, or of the next one at all. */
+  failVerification(diskId: string | undefined): void {
+    this.#failingVerifications.add(diskId ?? ANY_DISK)
   }
 
   /** A host crashed: what its daemon was given and did not flush is lost. */
@@ -236,7 +238,7 @@ export class Transfers {
     await this.#reach(transfer, 'transfer-finalizing')
     if (!(await this.#removeTicket(transfer))) return
     if (transfer.direction === 'upload') {
-      const isFailing = this.#failingVerifications.delete(transfer.diskId)
+      const isFailing = [transfer.diskId, ANY_DISK].some(id => this.#failingVerifications.delete(id))
       const isGood = !isFailing && (await verified(this.#images.get(transfer.id)))
       if (!isGood) {
         const disk = this.#world.disks.get(transfer.diskId)

@@ -16,7 +16,7 @@ const STEP_MS = {
   reboot: 10_000,
 } as const
 
-const hostsFor = (world: World, vm: Vm): Attributes[] =>
+export const hostsFor = (world: World, vm: Vm): Attributes[] =>
   [...world.plain.hosts.values()].filter(
     host => host['status'] === 'up' && (host['cluster'] as Attributes)['id'] === vm.clusterId,
   )

@@ -4,10 +4,13 @@
  * @see docs/ovirt-simulator.md, section "Faults"
  * @module
  */
-import { GranaryError } from '@granary/core'
 import type { FaultEffect } from '../imageio/faults.ts'
-import type { Simulator } from '../simulator.ts'
+import type { Simulator, SimulatorOptions } from '../simulator.ts'
+import { STEP_MEMBERS, armStep, checkStep, hostIdOf } from './fault-steps.ts'
+import type { FaultStep } from './fault-steps.ts'
 import type { HttpFault } from './http-faults.ts'
+import { checkMembers, chosen, entriesOf, objectOf, parseObject, requireMembers, wrong } from './plan-reader.ts'
+import type { Entry, Members } from './plan-reader.ts'
 
 interface ImageioEntry {
   /** Name of a host. @default all */
@@ -26,16 +29,28 @@ interface AwayEntry {
   readonly how: 'network' | 'down'
 }
 
+/** An account that may not do everything. */
+interface AccountEntry {
+  /** `user@profile` */
+  readonly name: string
+  readonly password: string
+  /** `PERMIT` everywhere, or `PERMIT@NAME` on a machine or storage domain. */
+  readonly permits: readonly string[]
+}
+
 export interface FaultPlan {
   readonly http: readonly HttpFault[]
   readonly imageio: readonly ImageioEntry[]
   readonly engineAway: readonly AwayEntry[]
   /** Names of hosts whose imageio clients cannot reach. */
   readonly hiddenHosts: readonly string[]
+  readonly accounts: readonly AccountEntry[]
+  readonly steps: readonly FaultStep[]
+  /** Of the engine's web server. @default 'right' */
+  readonly engineCertificate: 'right' | 'expired' | 'custom'
 }
 
-/** Which members an entry of each list may have, and of which type. */
-const MEMBERS = {
+const LISTS = {
   http: {
     method: 'string',
     path: 'string',
@@ -49,7 +64,15 @@ const MEMBERS = {
   },
   imageio: { host: 'string', method: 'string', resource: 'string', times: 'number', after: 'number', effect: 'object' },
   engineAway: { afterMs: 'number', forMs: 'number', how: 'string' },
-} as const satisfies Record<string, Readonly<Record<string, string>>>
+  accounts: { name: 'string', password: 'string', permits: 'string[]' },
+  steps: STEP_MEMBERS,
+} as const satisfies Readonly<Record<string, Members>>
+
+const PLAN: Members = {
+  ...Object.fromEntries(Object.keys(LISTS).map(name => [name, 'object'] as const)),
+  hiddenHosts: 'string[]',
+  engineCertificate: 'string',
+}
 
 /** What each kind of fault needs besides its kind. */
 const HTTP_KINDS: Readonly<Record<string, readonly string[]>> = {
@@ -67,87 +90,68 @@ const EFFECTS: Readonly<Record<string, readonly string[]>> = {
   expire: [],
   'lose-answer': [],
 }
+const EFFECT_MEMBERS: Members = {
+  kind: 'string',
+  status: 'number',
+  message: 'string',
+  afterBytes: 'number',
+  ms: 'number',
+}
+const RESOURCES = { image: true, extents: true, checksum: true }
+const AWAY = { network: true, down: true }
+const CERTIFICATES = { right: true, expired: true, custom: true }
+
+/** What makes sense of the entries of each list. */
+const CHECKS: Readonly<Record<keyof typeof LISTS, (place: string, entry: Entry) => void>> = {
+  http: (place, entry) => requireMembers(place, entry, chosen(`${place}.kind`, entry['kind'], HTTP_KINDS)),
+  imageio(place, entry) {
+    if (entry['resource'] !== undefined) chosen(`${place}.resource`, entry['resource'], RESOURCES)
+    const effect = objectOf(`${place}.effect`, entry['effect'])
+    checkMembers(`${place}.effect`, effect, EFFECT_MEMBERS)
+    requireMembers(`${place}.effect`, effect, chosen(`${place}.effect.kind`, effect['kind'], EFFECTS))
+  },
+  engineAway(place, entry) {
+    chosen(`${place}.how`, entry['how'], AWAY)
+    requireMembers(place, entry, ['afterMs', 'forMs'])
+  },
+  accounts: (place, entry) => requireMembers(place, entry, ['name', 'password', 'permits']),
+  steps: checkStep,
+}
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` that names the entry and what is wrong with it */
 export const parseFaultPlan = (text: string): FaultPlan => {
   const plan = parseObject(text)
-  for (const name of Object.keys(plan))
-    if (!(name in MEMBERS) && name !== 'hiddenHosts')
-      throw wrong(name, 'is not known: http, imageio, engineAway, hiddenHosts')
-  const http = listIn(plan, 'http')
-  const imageio = listIn(plan, 'imageio')
-  const engineAway = listIn(plan, 'engineAway')
-  for (const [n, entry] of http.entries()) checkKind(`http[${n}]`, entry, HTTP_KINDS)
-  for (const [n, entry] of imageio.entries())
-    checkKind(`imageio[${n}].effect`, objectOf(`imageio[${n}].effect`, entry['effect']), EFFECTS)
-  for (const [n, entry] of engineAway.entries()) {
-    if (entry['how'] !== 'network' && entry['how'] !== 'down')
-      throw wrong(`engineAway[${n}].how`, 'is not network or down')
-    checkNumbers(`engineAway[${n}]`, entry, ['afterMs', 'forMs'])
-  }
-  const hiddenHosts = plan['hiddenHosts'] ?? []
-  if (!Array.isArray(hiddenHosts) || hiddenHosts.some(host => typeof host !== 'string'))
-    throw wrong('hiddenHosts', 'is no list of names')
-  return { http, imageio, engineAway, hiddenHosts } as unknown as FaultPlan
-}
-
-type Entry = Readonly<Record<string, unknown>>
-
-const wrong = (place: string, what: string): GranaryError =>
-  new GranaryError('GRANARY_INVALID_ARGUMENT', `faults: ${place} ${what}`, { detail: { place } })
-
-const parseObject = (text: string): Entry => {
-  try {
-    return objectOf('the file', JSON.parse(text))
-  } catch (error) {
-    throw error instanceof SyntaxError ? wrong('the file', `is no JSON: ${error.message}`) : error
-  }
-}
-
-const objectOf = (place: string, value: unknown): Entry => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong(place, 'is no object')
-  return value as Entry
-}
-
-const listIn = (plan: Entry, name: keyof typeof MEMBERS): Entry[] => {
-  const list = plan[name] ?? []
-  if (!Array.isArray(list)) throw wrong(name, 'is no list')
-  const members: Readonly<Record<string, string>> = MEMBERS[name]
-  return list.map((value, n) => {
-    const entry = objectOf(`${name}[${n}]`, value)
-    for (const [member, given] of Object.entries(entry)) {
-      if (!(member in members))
-        throw wrong(`${name}[${n}].${member}`, `is not known: ${Object.keys(members).join(', ')}`)
-      if (typeof given !== members[member]) throw wrong(`${name}[${n}].${member}`, `is no ${members[member]}`)
-    }
-    return entry
+  checkMembers('', plan, PLAN)
+  const lists = Object.entries(LISTS).map(([name, members]) => {
+    const entries = entriesOf(name, plan[name] ?? [], members)
+    for (const [n, entry] of entries.entries()) CHECKS[name as keyof typeof LISTS](`${name}[${n}]`, entry)
+    return [name, entries] as const
   })
+  const { hiddenHosts = [], engineCertificate = 'right' } = plan
+  chosen('engineCertificate', engineCertificate, CERTIFICATES)
+  return { ...Object.fromEntries(lists), hiddenHosts, engineCertificate } as unknown as FaultPlan
 }
 
-const checkKind = (place: string, entry: Entry, kinds: Readonly<Record<string, readonly string[]>>): void => {
-  const needed = kinds[String(entry['kind'])]
-  if (needed === undefined) throw wrong(`${place}.kind`, `is none of ${Object.keys(kinds).join(', ')}`)
-  checkNumbers(
-    place,
-    entry,
-    needed.filter(name => name !== 'detail'),
-  )
-  if (needed.includes('detail') && typeof entry['detail'] !== 'string') throw wrong(`${place}.detail`, 'is missing')
-}
+/** What of a plan must be known before the simulator is made. */
+export const simulatorOptionsOf = ({
+  engineCertificate,
+}: FaultPlan): Pick<SimulatorOptions, 'certificateEndsMs' | 'hasCustomCertificate'> => ({
+  ...(engineCertificate === 'expired' && { certificateEndsMs: Date.now() - 1000 }),
+  hasCustomCertificate: engineCertificate === 'custom',
+})
 
-const checkNumbers = (place: string, entry: Entry, names: readonly string[]): void => {
-  for (const name of names) {
-    const value = entry[name]
-    if (typeof value !== 'number' || !(value >= 0)) throw wrong(`${place}.${name}`, 'is no number of 0 or more')
-  }
-}
-
-/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a host is not known */
+/**
+ * Arms all that a plan has, but for the engine's certificate: that comes by `simulatorOptionsOf`.
+ *
+ * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when what it names is not there
+ */
 export const applyFaultPlan = async (simulator: Simulator, plan: FaultPlan): Promise<void> => {
-  const { faults, clock } = simulator
+  const { faults, clock, inventory } = simulator
   for (const fault of plan.http) faults.http.add(fault)
-  for (const { host, method, resource, times, after, effect } of plan.imageio)
-    for (const hostId of host === undefined ? simulator.site.hostIds : [hostIdOf(simulator, host)])
+  for (const [n, { host, method, resource, times, after, effect }] of plan.imageio.entries())
+    for (const hostId of host === undefined
+      ? simulator.site.hostIds
+      : [hostIdOf(simulator, `imageio[${n}].host`, host)])
       await faults.imageio(hostId, {
         effect,
         when: request =>
@@ -155,12 +159,26 @@ export const applyFaultPlan = async (simulator: Simulator, plan: FaultPlan): Pro
         ...(times !== undefined && { times }),
         ...(after !== undefined && { after }),
       })
-  for (const host of plan.hiddenHosts) await faults.hideHost(hostIdOf(simulator, host))
+  for (const host of plan.hiddenHosts) await faults.hideHost(hostIdOf(simulator, 'hiddenHosts', host))
   for (const { afterMs, forMs, how } of plan.engineAway) clock.schedule(afterMs, () => faults.engineAway(forMs, how))
+  for (const [n, { name, password, permits }] of plan.accounts.entries())
+    inventory.addAccount(
+      name,
+      password,
+      permits.map(permit => permitOf(simulator, `accounts[${n}].permits`, permit)),
+    )
+  for (const [n, step] of plan.steps.entries()) armStep(simulator, `steps[${n}]`, step)
 }
 
-const hostIdOf = (simulator: Simulator, name: string): string => {
-  const id = simulator.site.hostIds[simulator.site.hostNames.indexOf(name)]
-  if (id === undefined) throw wrong(`host ${name}`, `is not known: ${simulator.site.hostNames.join(', ')}`)
-  return id
+/** `PERMIT@NAME` as `PERMIT@ID`. */
+const permitOf = ({ vms, site }: Simulator, place: string, permit: string): string => {
+  const [, name, object] = /^([^@]*)@(.*)$/.exec(permit) ?? []
+  if (object === undefined) return permit
+  const known = new Map([
+    ...site.storageDomains.map(domain => [domain.name, domain.id] as const),
+    ...vms.map(vm => [String(vm.config['name']), vm.id] as const),
+  ])
+  const id = known.get(object)
+  if (id === undefined) throw wrong(place, `${object} is not known: ${[...known.keys()].join(', ')}`)
+  return `${name}@${id}`
 }

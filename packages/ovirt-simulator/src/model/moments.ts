@@ -5,23 +5,25 @@
  * @module
  */
 
-/** `ids` says of which VM, disk, backup or transfer. */
-export type MomentName =
+export const MOMENT_NAMES = [
   /** A backup was accepted, nothing is frozen yet. */
-  | 'backup-posted'
+  'backup-posted',
   /** The content of the backup is settled from now on. */
-  | 'backup-frozen'
-  | 'backup-ready'
-  | 'backup-finalizing'
-  | 'backup-ended'
-  | 'transfer-ready'
-  | 'transfer-finalizing'
-  | 'transfer-ended'
+  'backup-frozen',
+  'backup-ready',
+  'backup-finalizing',
+  'backup-ended',
+  'transfer-ready',
+  'transfer-finalizing',
+  'transfer-ended',
   /** Before a piece of a backup is read. */
-  | 'backup-read'
+  'backup-read',
   /** Before the engine looks at a request: what somebody else does between a client's check and its POST. */
-  | 'engine-request'
+  'engine-request',
+] as const
+export type MomentName = (typeof MOMENT_NAMES)[number]
 
+/** Of which VM, disk, backup or transfer. */
 export interface Moment {
   readonly name: MomentName
   readonly vmId?: string | undefined

@@ -198,6 +198,23 @@ t.test('an aborted read whose bytes the system holds ends the connection rather 
   await disk[Symbol.asyncDispose]()
 })
 
+t.test('closing does not wait for replies to what was aborted', async t => {
+  const server = await rawServer(t, async peer => {
+    await welcomeClient(peer, { ...WHOLE, isStructured: false })
+    await nextRequest(peer)
+  })
+  const disk = await connectNbd(server.uri, QUICK)
+  const abort = new AbortController()
+  const reading = disk.read(0, new Uint8Array(4096), { signal: abort.signal })
+  abort.abort(new Error('stop'))
+  await t.rejects(reading, { message: 'stop' })
+  const timers = process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const closing = disk[Symbol.asyncDispose]()
+  const waiting = process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  t.equal(waiting, timers, 'no timer was started to wait')
+  await closing
+})
+
 t.test('a short status is asked for again; one that does not move is refused', async t => {
   const lengths: number[] = []
   const status = (length: number, flags: number): Uint8Array => {

@@ -84,10 +84,10 @@ export class Link {
     }
   }
 
-  /** Ends the connection politely: what is under way may finish, then DISC is sent. */
+  /** Ends the connection politely: what somebody waits for may finish, then DISC is sent. */
   async close(): Promise<void> {
     if (this.#failure !== undefined) return
-    if (this.#requests.size > 0) {
+    if (this.#isAwaited()) {
       const timer = setTimeout(() => this.#onIdle?.(), CLOSE_GRACE_MS)
       await new Promise<void>(resolve => {
         this.#onIdle = resolve
@@ -124,6 +124,7 @@ export class Link {
         ignoreAbort?.()
         if (error === undefined) resolve(statuses)
         else reject(error)
+        if (this.#onIdle !== undefined && !this.#isAwaited()) this.#onIdle()
       })
       const ignoreAbort = signal && this.#options.hub.listen(signal, onAbort)
       const isSent = this.#send(request)
@@ -167,7 +168,12 @@ export class Link {
     if (request === undefined) return
     this.#requests.delete(cookie)
     this.#bytesInFlight -= transferBytes(request.spec)
-    if (this.#requests.size === 0) this.#onIdle?.()
+  }
+
+  /** False also when all that is under way was aborted: then only late replies are missing. */
+  #isAwaited(): boolean {
+    for (const request of this.#requests.values()) if (!request.isSettled) return true
+    return false
   }
 
   /** Settles an aborted request once its bytes are free; polls, as the moment depends on the kernel. */

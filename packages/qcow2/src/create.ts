@@ -118,6 +118,7 @@ const initialHeader = (options: CreateQcow2Options): Qcow2Header => {
     backingFormat: backing?.format,
     headerLength: 112,
     extensions: [],
+    unknown: { compatible: 0n, fields: new Uint8Array() },
   }
 }
 

@@ -34,10 +34,19 @@ const FEATURE_NAMES: readonly (readonly [number, number, string])[] = [
   [2, 1, 'raw external data'],
 ]
 
-/** The fixed fields of a header of version 3: they fit into one sector, which reaches the disk whole or not at all. */
+/** At least what we know, rounded up as extensions must stand. */
+const headerLengthOf = ({ unknown }: Qcow2Header): number =>
+  Math.max(HEADER_BYTES, Math.ceil((AT.endCompressionType + unknown.fields.length) / 8) * 8)
+
+/**
+ * The fixed fields of a header of version 3: those we know fit into one sector, which reaches the disk whole or not at all.
+ *
+ * @see QEMU docs/interop/qcow2.txt, "Additional fields": those that are not known are to be preserved
+ */
 const encodeFields = (header: Qcow2Header, backing: { offset: number; length: number }): Bytes => {
-  const bytes = new Uint8Array(HEADER_BYTES)
+  const bytes = new Uint8Array(headerLengthOf(header))
   const view = viewOf(bytes)
+  bytes.set(header.unknown.fields, AT.endCompressionType)
   view.setUint32(AT.magic, MAGIC)
   view.setUint32(AT.version, 3)
   writeU64(view, AT.backingOffset, backing.offset)
@@ -52,12 +61,13 @@ const encodeFields = (header: Qcow2Header, backing: { offset: number; length: nu
   view.setUint32(AT.snapshotCount, header.snapshots.entries)
   writeU64(view, AT.snapshotOffset, header.snapshots.offset)
   writeU64(view, AT.incompatible, incompatibleBits(header))
-  writeU64(view, AT.compatible, header.hasLazyRefcounts ? COMPATIBLE.lazyRefcounts : 0)
+  const compatible = header.hasLazyRefcounts ? COMPATIBLE.lazyRefcounts : 0
+  view.setBigUint64(AT.compatible, header.unknown.compatible | BigInt(compatible))
   const autoclear =
     (header.bitmaps === undefined ? 0 : AUTOCLEAR.bitmaps) | (header.isDataFileRaw ? AUTOCLEAR.dataFileRaw : 0)
   writeU64(view, AT.autoclear, autoclear)
   view.setUint32(AT.refcountOrder, header.refcounts.order)
-  view.setUint32(AT.headerLength, HEADER_BYTES)
+  view.setUint32(AT.headerLength, bytes.length)
   view.setUint8(AT.compressionType, header.compression === 'zstd' ? 1 : 0)
   return bytes
 }
@@ -79,13 +89,14 @@ export const encodeHeader = (header: Qcow2Header): Bytes => {
   const name = Buffer.from(header.backingName ?? '')
   const needed = extensionsOf(header)
   const features = { type: EXTENSION.featureNames, data: encodeFeatureNames() }
-  const room = header.clusterBytes - HEADER_BYTES - name.length - 8
+  const headerLength = headerLengthOf(header)
+  const room = header.clusterBytes - headerLength - name.length - 8
   const isRoomy = lengthOf(needed) + lengthOf([features]) <= room
   if (lengthOf(needed) > room || name.length > MAX_NAME_BYTES)
     throw unsupported('the name of the backing file does not fit into the first cluster', {
       clusterBytes: header.clusterBytes,
     })
-  let at = HEADER_BYTES
+  let at = headerLength
   for (const { type, data } of isRoomy ? [...needed, features] : needed) {
     viewOf(bytes).setUint32(at, type)
     viewOf(bytes).setUint32(at + 4, data.length)

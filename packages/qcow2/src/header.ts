@@ -53,6 +53,7 @@ export const AT = {
   headerLength: 100, //         u32  at least 104
   endVersion3: 104,
   compressionType: 104, //      u8   0 deflate, 1 zstd; only when headerLength is over 104
+  endCompressionType: 105,
 } as const
 
 export type Compression = 'zlib' | 'zstd'
@@ -94,6 +95,8 @@ export interface Qcow2Header {
   readonly backingFormat: string | undefined
   readonly headerLength: number
   readonly extensions: readonly HeaderExtension[]
+  /** What we do not know and a writer must keep: bits of the compatible features, and fields behind the compression type. */
+  readonly unknown: { readonly compatible: bigint; readonly fields: Bytes }
 }
 
 /**
@@ -174,6 +177,10 @@ const parseHeader = (area: Bytes, version: 2 | 3, clusterBits: number): Qcow2Hea
       clusterBytes,
     ),
     ...readNames(area, backingOffset, clusterBytes, extensions),
+    unknown: {
+      compatible: version === 2 ? 0n : view.getBigUint64(AT.compatible) & ~BigInt(COMPATIBLE.lazyRefcounts),
+      fields: area.slice(Math.min(AT.endCompressionType, headerLength), headerLength),
+    },
   }
   if (header.l1.entries < l1EntriesFor(sizeBytes, clusterBits, header.hasExtendedL2))
     throw corrupt(`the L1 table of ${header.l1.entries} entries is too small for the disk`, { field: 'l1' })

@@ -51,10 +51,13 @@ export class ImageTables implements TableSource {
     return this.#load(index).then(table => new DataView(table.bytes.buffer, table.bytes.byteOffset + at, length))
   }
 
-  /** True when another table has to be written before one more can be kept. */
-  get isFull(): boolean {
-    this.#dropClean()
-    return this.#tables.size >= this.#maxTables
+  /** Lets go of tables that are as on disk, where room is short. False when others must be written before one more can be kept. */
+  makeRoom(): boolean {
+    for (const [index, table] of this.#tables) {
+      if (this.#tables.size < this.#maxTables) return true
+      if (!table.isDirty) this.#tables.delete(index)
+    }
+    return this.#tables.size < this.#maxTables
   }
 
   /**
@@ -125,14 +128,6 @@ export class ImageTables implements TableSource {
     const table = { bytes, view: viewOf(bytes), isDirty: false }
     this.#tables.set(index, table)
     return table
-  }
-
-  /** Reads may load more tables than there is room for: those that are as on disk can go at any time. */
-  #dropClean(): void {
-    for (const [index, table] of this.#tables) {
-      if (this.#tables.size < this.#maxTables) return
-      if (!table.isDirty) this.#tables.delete(index)
-    }
   }
 
   get isDirty(): boolean {

@@ -37,7 +37,7 @@ export const repairQcow2 = async (
   const { clusterBytes } = editor.format
   for (let index = editor.tables.nextAllocated(0); index !== Infinity; index = editor.tables.nextAllocated(index + 1)) {
     signal?.throwIfAborted()
-    if (editor.tables.isFull) await editor.persist()
+    if (!editor.tables.makeRoom()) await editor.persist()
     await editor.tables.fixCopied(index, offset => counts.get(offset / clusterBytes) === 1)
   }
   await editor.finish()

@@ -109,10 +109,10 @@ export class ImageWriter {
 
   /** Makes room for one more table. */
   async makeRoom(): Promise<void> {
-    if (!this.editor.tables.isFull) return
+    if (this.editor.tables.makeRoom()) return
     await this.#settle()
     await this.editor.persist()
-    void this.editor.tables.isFull // Lets go of tables that are as on disk now.
+    this.editor.tables.makeRoom()
   }
 
   async write(offset: number, bytes: Bytes, { signal }: AbortOptions = {}): Promise<void> {

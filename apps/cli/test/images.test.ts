@@ -117,12 +117,16 @@ t.test(
       if (theirs[0]?.compressed === undefined) for (const entry of ours) delete entry.compressed
       t.strictSame(ours, theirs, name)
     }
+    const ranges = (map: readonly object[]): object[] =>
+      (map as { start: number; length: number; data: boolean; zero: boolean }[]).map(entry => {
+        const { start, length, data, zero } = entry
+        return { start, length, data, zero }
+      })
     const raw = parseJsonLines((await granary(['map', at('plain.raw'), '--json'])).text)
-    const theirs = JSON.parse(await peer('qemu-img', 'map', '-f', 'raw', '--output=json', at('plain.raw'))) as object[]
-    t.match(
-      raw.map(({ start, length, data, zero }) => ({ start, length, data, zero })),
-      theirs.map(entry => ({ ...entry, depth: undefined, present: undefined, offset: undefined })),
-    )
+    const rawTheirs = JSON.parse(
+      await peer('qemu-img', 'map', '-f', 'raw', '--output=json', at('plain.raw')),
+    ) as object[]
+    t.strictSame(ranges(raw), ranges(rawTheirs), 'a raw disk')
   },
 )
 

@@ -89,6 +89,7 @@ export const ovirtBackup: Command = {
 /** What the host path takes of the configuration. */
 const hostPathOf = ({ usesBackupApi, ...config }: OvirtConfig): HostPath => ({
   isPreferred: !usesBackupApi,
+  backsUpFromNativeHost: config.backsUpFromNativeHost,
   hostPathMethod: config.hostPathMethod,
   scratchFolder: config.scratchFolder,
   scratchLimitBytes: config.scratchLimitBytes,

@@ -48,7 +48,12 @@ export interface BackupContext {
 /** The host path, and what it needs. */
 export interface HostPath extends Pick<
   OvirtConfig,
-  'hostPathMethod' | 'scratchFolder' | 'scratchLimitBytes' | 'libvirtAuthFile' | 'libvirtSshUser'
+  | 'backsUpFromNativeHost'
+  | 'hostPathMethod'
+  | 'scratchFolder'
+  | 'scratchLimitBytes'
+  | 'libvirtAuthFile'
+  | 'libvirtSshUser'
 > {
   /** Disks are read on the host where that is possible (`backup_using_ovirt_api no`). */
   readonly isPreferred: boolean
@@ -56,8 +61,8 @@ export interface HostPath extends Pick<
   readonly storageRoot?: string
   /** @default '/etc/vdsm/vdsm.id' */
   readonly vdsmIdPath?: string
-  /** Used for every host instead of what the configuration leads to, such as a libvirtd of one's own. */
-  readonly libvirt?: Libvirt
+  /** Makes the client of a connection URI of libvirt, such as one for a libvirtd of one's own. @default of that URI */
+  readonly openLibvirt?: (uri: string) => Libvirt
 }
 
 /** A "not now" of the engine is repeated for so long: another backup, a snapshot, a migration under way. */

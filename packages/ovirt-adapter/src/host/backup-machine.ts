@@ -5,7 +5,9 @@ import { backupVm, machineIsDown } from '../backup/backup-vm.ts'
 import type { BackupVmCall } from '../backup/backup-vm.ts'
 import type { VmBackupReport } from '../backup/report.ts'
 import type { BackupContext, HostPath } from '../backup/settings.ts'
+import { chooseDisks } from '../backup/choose-disks.ts'
 import { waitUntilSteady } from '../backup/vm-state.ts'
+import { listAttachments } from '../engine/resources/disks.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 import { backupVmOnHost } from './backup-on-host.ts'
 import { betweenScripts } from './guest-scripts.ts'
@@ -13,6 +15,7 @@ import type { ScriptReport } from './guest-scripts.ts'
 import { reachHost } from './host-access.ts'
 import type { HostReach } from './host-access.ts'
 import { hostJournal } from './journaled.ts'
+import { pathOfVolume } from './open-machine.ts'
 
 export interface MachineCall extends BackupVmCall {
   readonly onScript?: (report: ScriptReport) => void
@@ -33,7 +36,10 @@ export const backupMachine = async (
   const isHostPreferred = host?.isPreferred === true
   if (!isHostPreferred && !wantsScripts(call)) return await backupVm(context, vmId, call)
   const { vm, reach } = await look(context, vmId, call)
-  if (isHostPreferred && (vm.status === 'down' || reach?.isHere === true))
+  if (
+    isHostPreferred &&
+    (vm.status === 'down' || (reach !== undefined && (await canReadHere(context, vm, { call, reach }))))
+  )
     return await backupVmOnHost(context, vm, { ...call, reach, host })
   const scripted = wantsScripts(call) && reach !== undefined ? withScripts(context, vm, reach, call) : call
   const report = await backupVm(context, vmId, scripted)
@@ -66,8 +72,24 @@ const reachOf = async (
   { hostId }: Vm,
   options: AbortOptions,
 ): Promise<HostReach | undefined> => {
-  if (host.libvirt !== undefined) return { libvirt: host.libvirt, isHere: true }
   return hostId === undefined ? undefined : await reachHost(engine, hostId, { ...host, ...options })
+}
+
+/**
+ * What a pull-mode backup serves is at hand on the machine's own host only. What lies below overlays is at hand wherever the
+ * storage domain is mounted: it is read here, and libvirt is driven there, if the configuration wants that.
+ */
+const canReadHere = async (
+  { engine, host }: BackupContext,
+  vm: Vm,
+  { call, reach }: { readonly call: MachineCall; readonly reach: HostReach },
+): Promise<boolean> => {
+  if (reach.isHere) return true
+  if (host?.hostPathMethod !== 'snapshot' || host.backsUpFromNativeHost) return false
+  const { signal } = call
+  const { inBackup } = chooseDisks(await listAttachments(engine, vm.id, { signal }), call.excludeDisks ?? [])
+  for (const disk of inBackup) if ((await pathOfVolume(disk, host.storageRoot, { signal })) === undefined) return false
+  return true
 }
 
 const withScripts = (context: BackupContext, vm: Vm, { libvirt }: HostReach, call: MachineCall): MachineCall => {

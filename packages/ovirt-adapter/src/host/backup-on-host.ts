@@ -31,6 +31,7 @@ import type { HostCopy } from './host-copy.ts'
 import { hostJournal } from './journaled.ts'
 import { openRunning, openStopped } from './open-machine.ts'
 import type { OpenedStopped } from './open-machine.ts'
+import { undoAfter } from './undo-stack.ts'
 
 export interface HostBackupOptions extends BackupVmCall {
   /** The host the machine runs on; undefined for a stopped one. */
@@ -122,8 +123,7 @@ const storeCopy = async (
     snapshot = await store(context, job, { options, copy, plan, signal: lost })
   } catch (error) {
     await plan.transfers.settle().catch(() => undefined)
-    await endCopy(copy).catch(() => undefined)
-    throw error
+    throw await undoAfter(error, async () => await endCopy(copy))
   }
   options.onStep?.('ending')
   const late = [...(await plan.transfers.settle())]

@@ -1,11 +1,10 @@
 /**
- * Freezes the guest, begins a backup, thaws. libvirt's backup-begin cannot freeze by itself, and a guest that stays frozen
- * hangs. So the three are one child that outlives us: whoever is killed meanwhile, the thaw comes.
+ * Freezes the guest, begins a copy, thaws. A guest that stays frozen hangs, so the three are one child that outlives us:
+ * whoever is killed meanwhile, the thaw comes. libvirt's own ways won't do: backup-begin cannot freeze at all, and
+ * snapshot-create-as waits for a freeze without an end.
  *
  * @module
  */
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { GranaryError } from '@granary/core'
 import { runDetached } from './detached.ts'
 import { agentCommand } from './guest-agent.ts'
@@ -16,39 +15,42 @@ export interface FrozenBegin {
   readonly frozen: Frozen
   /** Why they were not frozen, in the agent's words. */
   readonly words: string
+  /** False when the agent took too long to freeze, or did not answer the thaw: the guest may be frozen, or may come to be. */
+  readonly isThawed: boolean
 }
 
-/**
- * Begins the backup that `xml` describes.
- *
- * @param folder of ours, where the description and the output are kept
- * @throws GranaryError `GRANARY_REMOTE` when libvirt refuses to begin
- */
+export interface FrozenBeginOptions {
+  readonly domain: string
+  /** The command of virsh that begins the copy. */
+  readonly begin: readonly string[]
+  /** Of ours, where the output is kept. */
+  readonly folder: string
+  /** How long the guest may take to freeze, and then to thaw. */
+  readonly freezeTimeoutMs: number
+}
+
+/** @throws GranaryError `GRANARY_REMOTE` when libvirt refuses to begin */
 export const beginFrozen = async (
   libvirt: Libvirt,
-  { domain, xml, folder }: { domain: string; xml: string; folder: string },
+  { domain, begin, folder, freezeTimeoutMs }: FrozenBeginOptions,
 ): Promise<FrozenBegin> => {
-  const description = join(folder, 'backup.xml')
-  await writeFile(description, xml)
-  const agent = (execute: string): string => quoted(agentCommand(domain, JSON.stringify({ execute })))
+  const agent = (execute: string): string =>
+    quoted(agentCommand(domain, JSON.stringify({ execute }), Math.ceil(freezeTimeoutMs / 1000)))
   // virsh goes on after a command that fails: the thaw is always reached.
-  const script = [
-    agent('guest-fsfreeze-freeze'),
-    MARK,
-    quoted(['backup-begin', domain, description]),
-    MARK,
-    agent('guest-fsfreeze-thaw'),
-  ].join('; ')
+  const script = [agent('guest-fsfreeze-freeze'), MARK, quoted(begin), MARK, agent('guest-fsfreeze-thaw')].join('; ')
   const { stdout, stderr } = await runDetached(libvirt.commandLine(script), folder)
-  const [freeze, begin] = sections(stdout, stderr)
-  if (begin.out.includes('Backup started')) return { frozen: frozenOf(freeze), words: freeze.error }
-  throw new GranaryError('GRANARY_REMOTE', `libvirt did not begin the backup: ${begin.error || stderr.trim()}`, {
-    detail: { domain },
+  const [freeze, begun, thaw] = sections(stdout, stderr)
+  const isThawed = RETURNED.test(thaw.out) || NO_AGENT.test(freeze.error)
+  // What came after the second mark is there only when the command before it has ended.
+  if (begun.error === '' && thaw !== NOTHING) return { frozen: frozenOf(freeze), words: freeze.error, isThawed }
+  throw new GranaryError('GRANARY_REMOTE', `libvirt did not begin the copy: ${begun.error || stderr.trim()}`, {
+    detail: { domain, command: begin[0] ?? '' },
   })
 }
 
-/** virsh's own parser of commands takes single quotes as a shell does. */
-const quoted = (parameters: readonly string[]): string => parameters.map(text => `'${text}'`).join(' ')
+/** virsh's own parser of commands takes single quotes and backslashes as a shell does. */
+const quoted = (parameters: readonly string[]): string =>
+  parameters.map(text => `'${text.replaceAll("'", String.raw`'\\''`)}'`).join(' ')
 
 const MARK = 'echo granary-mark; echo --err granary-mark'
 
@@ -57,20 +59,27 @@ interface Section {
   readonly error: string
 }
 
-/** What freezing and beginning printed. */
-const sections = (out: string, error: string): [Section, Section] => {
+const NOTHING: Section = { out: '', error: '' }
+
+/** What freezing, beginning and thawing printed. */
+const sections = (out: string, error: string): [Section, Section, Section] => {
   const parts = (text: string): string[] => text.split(/(?:error: )?granary-mark\s*/)
   const [outParts, errorParts] = [parts(out), parts(error)]
-  const section = (at: number): Section => ({
-    out: (outParts[at] ?? '').trim(),
-    error: (errorParts[at] ?? '').trim().replaceAll(/^error: /gm, ''),
-  })
-  return [section(0), section(1)]
+  const section = (at: number): Section =>
+    outParts[at] === undefined
+      ? NOTHING
+      : { out: outParts[at].trim(), error: (errorParts[at] ?? '').trim().replaceAll(/^error: /gm, '') }
+  return [section(0), section(1), section(2)]
 }
 
-/** The agent answers with the number of file systems it froze. */
+/** The agent answers with the number of file systems it froze or thawed. */
+const RETURNED = /"return"\s*:\s*(\d+)/
+
+/** The freeze did not reach a guest: none can come of it later. */
+const NO_AGENT = /agent is not connected|agent is not configured|has been disabled|has not been found/
+
 const frozenOf = ({ out, error }: Section): Frozen => {
-  const count = /"return"\s*:\s*(\d+)/.exec(out)?.[1]
+  const count = RETURNED.exec(out)?.[1]
   if (count !== undefined) return Number(count) > 0 ? 'yes' : 'no'
   return error === '' ? 'unknown' : 'no'
 }

@@ -37,8 +37,8 @@ export interface GuestAgent {
   execute(command: GuestCommand, options?: AbortOptions): Promise<GuestCommandResult>
 }
 
-/** The agent's own commands answer at once; freezing may wait for the guest to write out what it holds. */
-export const AGENT_TIMEOUT_S = 30
+/** The agent's own commands answer at once. */
+const AGENT_TIMEOUT_S = 30
 const POLL_MS = 100
 
 interface ExecStatus {
@@ -93,11 +93,11 @@ export const guestAgent = (libvirt: Libvirt, uuid: string, clock: Clock): GuestA
 }
 
 /** Parameters of `virsh` for one command of the agent. */
-export const agentCommand = (uuid: string, request: string): string[] => [
+export const agentCommand = (uuid: string, request: string, timeoutSeconds = AGENT_TIMEOUT_S): string[] => [
   'qemu-agent-command',
   uuid,
   '--timeout',
-  String(AGENT_TIMEOUT_S),
+  String(timeoutSeconds),
   request,
 ]
 

@@ -44,6 +44,8 @@ export interface HostCopyOptions extends AbortOptions {
   readonly only?: readonly string[]
   /** Fail unless the guest's file systems were frozen. @default false */
   readonly requireConsistency?: boolean
+  /** How long the guest may take to freeze its file systems; one that takes longer is copied unfrozen. @default 30_000 */
+  readonly freezeTimeoutMs?: number
   readonly journal: HostJournal
   readonly clock: Clock
   /** Hears of each step before it is taken. */

@@ -14,6 +14,8 @@ export interface OverlayDisk {
   readonly target: string
   /** The file the guest wrote to before, and must write to again. */
   readonly base: string
+  /** Of the base. */
+  readonly format: string
   readonly overlay: string
 }
 
@@ -24,6 +26,8 @@ export interface OverlayIntent {
   readonly uri: string
   /** Ours alone: holds the overlays. */
   readonly folder: string
+  /** Of the folder around it: tells whether it is still the same file system. */
+  readonly scratchInode: number
   /** Stands in the running domain's metadata: it is gone when the domain was started again. */
   readonly token: string
   readonly disks: readonly OverlayDisk[]

@@ -6,6 +6,7 @@ import type { Undo, UndoTable } from '../clean/undo.ts'
 import type { HostIntent, HostJournal } from './intents.ts'
 import { Libvirt } from './libvirt.ts'
 import { undoHostIntent } from './recover-host.ts'
+import { lookAtOverlays } from './settle-overlays.ts'
 
 /** @param vmName for people who read of it later */
 export const hostJournal = (journal: Journal, engine: string, vmName: string): HostJournal => ({
@@ -21,14 +22,18 @@ const undo: Undo = async ({ engine, entry, isDry, signal }) => {
   const intent = intentOf(factOf(pending, 'intent'))
   const name = factOf(pending, 'vmName') ?? intent.domain
   const what = WHAT[intent.kind]
-  if (isDry) return { kind: 'undone', text: `${what} of ${name} is put away` }
+  const libvirt = new Libvirt({ uri: intent.uri })
+  if (isDry) {
+    if (intent.kind === 'host-overlay') await lookAtOverlays(libvirt, intent)
+    return { kind: 'undone', text: `${what} of ${name} is put away` }
+  }
   try {
-    await undoHostIntent(new Libvirt({ uri: intent.uri }), intent, { clock: engine.clock, signal })
+    await undoHostIntent(libvirt, intent, { clock: engine.clock, signal })
     return { kind: 'undone', text: `${what} of ${name} is put away` }
   } catch (error) {
-    if (!isGranaryError(error) || error.code !== 'GRANARY_REMOTE' || intent.kind !== 'host-overlay') throw error
-    const hint = error.hint === undefined ? {} : { hint: error.hint }
-    return { kind: 'left', text: error.message, ...hint }
+    // Of a script only that the guest could not be asked is a reason to try again: it ran, or never will.
+    if (intent.kind !== 'host-script' || !isGranaryError(error) || error.retryable) throw error
+    return { kind: 'undone', text: `${what} of ${name} failed: ${error.message}` }
   }
 }
 

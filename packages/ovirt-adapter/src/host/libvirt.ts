@@ -58,13 +58,23 @@ export class Libvirt {
     return (await orAbsent(this.run(['domstate', uuid], options)))?.trim() ?? 'absent'
   }
 
+  /** True while the domain has a QEMU on this host, running or paused. */
+  async isActive(uuid: string, options: AbortOptions = {}): Promise<boolean> {
+    return !['absent', 'shut off'].includes(await this.state(uuid, options))
+  }
+
+  /** True when QEMU paused the domain because a write failed. */
+  async isPausedByError(uuid: string): Promise<boolean> {
+    return (await orAbsent(this.run(['domstate', uuid, '--reason'])))?.includes('paused (I/O error)') === true
+  }
+
   /** The domain as it runs. */
   async domain(uuid: string, options: AbortOptions = {}): Promise<Domain> {
     return parseDomain(await this.run(['dumpxml', uuid], options))
   }
 
   async job(uuid: string, options: AbortOptions = {}): Promise<DomainJob> {
-    if ((await this.state(uuid, options)) !== 'running') return { kind: 'none' }
+    if (!(await this.isActive(uuid, options))) return { kind: 'none' }
     const fields = fieldsOf(await this.run(['domjobinfo', uuid], options))
     if (fields.get('Job type') === 'None') return { kind: 'none' }
     if (fields.get('Operation') !== 'Backup') return { kind: 'other' }

@@ -27,7 +27,7 @@ export const hasToken = async (
   token: string,
   options: AbortOptions = {},
 ): Promise<boolean> => {
-  if ((await libvirt.state(domain, options)) !== 'running') return false
+  if (!(await libvirt.isActive(domain, options))) return false
   try {
     return (await libvirt.run(['metadata', domain, NAMESPACE, '--live'], options)).includes(token)
   } catch (error) {

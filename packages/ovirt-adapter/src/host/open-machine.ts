@@ -57,7 +57,7 @@ export const openStopped = async (
   const volumes: StoppedVolume[] = []
   const elsewhere: DiskAttachment[] = []
   for (const attachment of disks) {
-    const path = await pathOf(attachment, storageRoot, { signal })
+    const path = await pathOfVolume(attachment, storageRoot, { signal })
     if (path === undefined) elsewhere.push(attachment)
     else volumes.push({ diskId: attachment.id, path, format: attachment.disk.format })
   }
@@ -76,7 +76,8 @@ export interface StoppedMachine {
   readonly storageRoot?: string | undefined
 }
 
-const pathOf = async (
+/** Where this host has the topmost volume of a disk; undefined for block storage and what is not mounted here. */
+export const pathOfVolume = async (
   { id, disk }: DiskAttachment,
   root: string | undefined,
   options: AbortOptions,

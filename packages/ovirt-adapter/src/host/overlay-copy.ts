@@ -7,16 +7,16 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GranaryError } from '@granary/core'
-import { runDetached } from './detached.ts'
-import { copyableDisks, expectIdleDomain, notFrozen } from './host-copy.ts'
+import type { AbortOptions } from '@granary/core'
+import { beginCopy } from './begin-copy.ts'
+import type { DomainDisk } from './domain-xml.ts'
+import { copyableDisks, expectIdleDomain } from './host-copy.ts'
 import type { Frozen, HostCopy, HostCopyOptions, HostDisk } from './host-copy.ts'
 import type { OverlayIntent } from './intents.ts'
 import { hasToken, setToken } from './live-token.ts'
-import type { ProgramResult } from './run-program.ts'
-import { createScratchFolder, planScratchFolder, startWatch, vmGone } from './scratch.ts'
-import { settleOverlays } from './settle-overlays.ts'
+import { planScratchFolder, startWatch } from './scratch.ts'
 import { buildOrUndo } from './undo-stack.ts'
 import type { UndoStack } from './undo-stack.ts'
 import { openVolume } from './volume.ts'
@@ -30,57 +30,41 @@ import { openVolume } from './volume.ts'
  */
 export const openOverlayCopy = async (options: HostCopyOptions): Promise<HostCopy> =>
   await buildOrUndo(async stack => {
-    const { libvirt, domain, scratch, journal, onStep, signal } = options
+    const { libvirt, domain, scratch, signal } = options
     await expectIdleDomain(options, { signal })
     const all = (await libvirt.domain(domain, { signal })).disks
     const copied = copyableDisks(all, options.only)
     const folder = await planScratchFolder(scratch)
-    const disks = copied.map(({ target, path }) => ({ target, base: path, overlay: join(folder, `${target}.qcow2`) }))
-    const intent: OverlayIntent = { kind: 'host-overlay', domain, uri: libvirt.uri, folder, token: randomUUID(), disks }
-    onStep?.('intend')
-    const settle = await journal.intend(intent, { signal })
-    stack.defer(async () => {
-      onStep?.('end')
-      await settleOverlays(libvirt, intent)
-      onStep?.('settle')
-      await settle()
-    })
-
-    await createScratchFolder(folder)
-    await setToken(libvirt, domain, intent.token, { signal })
-    onStep?.('begin')
-    const isOverlaid = new Set(disks.map(disk => disk.target))
-    const parameters = [
-      ...disks.flatMap(({ target, overlay }) => ['--diskspec', `${target},snapshot=external,file=${overlay}`]),
-      ...all.flatMap(({ target }) => (isOverlaid.has(target) ? [] : ['--diskspec', `${target},snapshot=no`])),
-    ]
-    const frozen = await snapshot(options, folder, parameters)
+    const intent: OverlayIntent = {
+      kind: 'host-overlay',
+      domain,
+      uri: libvirt.uri,
+      folder,
+      scratchInode: (await stat(scratch.folder)).ino,
+      token: randomUUID(),
+      disks: copied.map(({ target, path, format }) => ({
+        target,
+        base: path,
+        format,
+        overlay: join(folder, `${target}.qcow2`),
+      })),
+    }
+    const prepare = async (): Promise<readonly string[]> => {
+      await setToken(libvirt, domain, intent.token, { signal })
+      return snapshotCommand(intent, all)
+    }
+    const frozen = await beginCopy(options, stack, { intent, prepare })
     return await openBases(options, { stack, intent, frozen, copied })
   })
 
-/** One call that freezes, switches and thaws inside libvirt, and that our end does not end. */
-const snapshot = async (
-  { libvirt, domain, requireConsistency }: HostCopyOptions,
-  folder: string,
-  parameters: readonly string[],
-): Promise<Frozen> => {
-  const create = async (...how: readonly string[]): Promise<ProgramResult> => {
-    const command = ['snapshot-create-as', domain, '--no-metadata', '--disk-only', '--atomic', ...how, ...parameters]
-    return await runDetached(libvirt.commandLine(...command), folder)
-  }
-  const quiesced = await create('--quiesce')
-  if (quiesced.code === 0) return 'yes'
-  if (!/agent|freeze|quiesce/i.test(quiesced.stderr)) throw refused(domain, quiesced)
-  if (requireConsistency === true) throw notFrozen(domain, quiesced.stderr.trim())
-  const plain = await create()
-  if (plain.code !== 0) throw refused(domain, plain)
-  return 'no'
+const snapshotCommand = ({ domain, disks }: OverlayIntent, all: readonly DomainDisk[]): string[] => {
+  const isOverlaid = new Set(disks.map(disk => disk.target))
+  return [
+    ...['snapshot-create-as', domain, '--no-metadata', '--disk-only', '--atomic'],
+    ...disks.flatMap(({ target, overlay }) => ['--diskspec', `${target},snapshot=external,file=${overlay}`]),
+    ...all.flatMap(({ target }) => (isOverlaid.has(target) ? [] : ['--diskspec', `${target},snapshot=no`])),
+  ]
 }
-
-const refused = (domain: string, { stderr }: ProgramResult): GranaryError =>
-  new GranaryError('GRANARY_REMOTE', `libvirt did not put overlays over the disks: ${stderr.trim()}`, {
-    detail: { domain },
-  })
 
 interface OverlaidDisks {
   readonly stack: UndoStack
@@ -95,7 +79,8 @@ const openBases = async (
 ): Promise<HostCopy> => {
   onStep?.('open')
   const files = intent.disks.map(disk => disk.overlay)
-  const isAlive = async (): Promise<boolean> => await hasToken(libvirt, domain, intent.token)
+  const isAlive = async (watching: AbortOptions): Promise<boolean> =>
+    await hasToken(libvirt, domain, intent.token, watching)
   const watch = startWatch(files, scratch, { clock, isAlive })
   stack.defer(watch.stop)
   const disks: HostDisk[] = []
@@ -109,10 +94,7 @@ const openBases = async (
     disks,
     frozen,
     signal: watch.signal,
-    async verify() {
-      watch.signal.throwIfAborted()
-      if (!(await isAlive())) throw vmGone()
-    },
+    verify: watch.look,
     [Symbol.asyncDispose]: stack.undo,
   }
 }

@@ -5,19 +5,19 @@
  * @see libvirt.org/formatbackup.html
  * @module
  */
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GranaryError, isGranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
-import type { Clock } from '@granary/dedup-store'
 import { connectNbd } from '@granary/nbd'
 import { escapeXml } from './domain-xml.ts'
+import { beginCopy } from './begin-copy.ts'
 import type { DomainDisk } from './domain-xml.ts'
-import { beginFrozen } from './frozen-begin.ts'
-import { copyableDisks, expectIdleDomain, notFrozen } from './host-copy.ts'
+import { resumeStarved } from './end-copy.ts'
+import { endPull, isOurs, socketOf } from './end-pull.ts'
+import { copyableDisks, expectIdleDomain } from './host-copy.ts'
 import type { HostCopy, HostCopyOptions, HostDisk } from './host-copy.ts'
 import type { PullIntent } from './intents.ts'
-import type { Libvirt } from './libvirt.ts'
-import { createScratchFolder, planScratchFolder, removeScratchFolder, startWatch } from './scratch.ts'
+import { planScratchFolder, startWatch } from './scratch.ts'
 import { buildOrUndo } from './undo-stack.ts'
 import type { UndoStack } from './undo-stack.ts'
 
@@ -31,27 +31,19 @@ type CopiedDisk = DomainDisk & { readonly path: string }
  */
 export const openPullCopy = async (options: HostCopyOptions): Promise<HostCopy> =>
   await buildOrUndo(async stack => {
-    const { libvirt, domain, scratch, journal, clock, onStep, signal } = options
+    const { libvirt, domain, scratch, signal } = options
     await expectIdleDomain(options, { signal })
     const all = (await libvirt.domain(domain, { signal })).disks
     const copied = copyableDisks(all, options.only)
     const folder = await planScratchFolder(scratch)
-    onStep?.('intend')
-    const settle = await journal.intend({ kind: 'host-pull', domain, uri: libvirt.uri, folder }, { signal })
-    stack.defer(async () => {
-      onStep?.('end')
-      await endPull(libvirt, { domain, folder }, clock)
-      await removeScratchFolder(folder)
-      onStep?.('settle')
-      await settle()
-    })
-
-    await createScratchFolder(folder)
-    signal?.throwIfAborted()
-    onStep?.('begin')
-    const begun = await beginFrozen(libvirt, { domain, folder, xml: backupXml(folder, all, copied) })
-    if (options.requireConsistency === true && begun.frozen !== 'yes') throw notFrozen(domain, begun.words)
-    return await openCopy(options, { stack, folder, copied, frozen: begun.frozen })
+    const intent: PullIntent = { kind: 'host-pull', domain, uri: libvirt.uri, folder }
+    const prepare = async (): Promise<readonly string[]> => {
+      const description = join(folder, 'backup.xml')
+      await writeFile(description, backupXml(folder, all, copied))
+      return ['backup-begin', domain, description]
+    }
+    const frozen = await beginCopy(options, stack, { intent, prepare })
+    return await openCopy(options, { stack, folder, copied, frozen })
   })
 
 interface BegunPull {
@@ -70,8 +62,13 @@ const openCopy = async (
   const isAlive = async (watching: AbortOptions): Promise<boolean> => await isOurs(libvirt, domain, folder, watching)
   const watch = startWatch(files, scratch, { clock, isAlive })
   stack.defer(watch.stop)
-  // A full scratch file would give the guest write errors: the job ends first, whatever its reader does.
-  watch.signal.addEventListener('abort', () => void endPull(libvirt, { domain, folder }, clock).catch(() => undefined))
+  // The guest must not suffer from a full scratch folder: the job ends first, whatever its reader does.
+  let ending = Promise.resolve()
+  watch.signal.addEventListener('abort', () => {
+    const end = async (): Promise<void> => await endPull(libvirt, { domain, folder }, clock)
+    ending = resumeStarved(libvirt, { domain, folder }, end).catch(() => undefined) // Tried again when the copy is closed.
+  })
+  stack.defer(async () => await ending)
 
   const disks: HostDisk[] = []
   for (const { target, serial, path } of copied) {
@@ -86,12 +83,10 @@ const openCopy = async (
     frozen,
     signal: watch.signal,
     // While the job lives, what NBD gives is the moment itself, and a lost job fails the reads.
-    verify: async () => watch.signal.throwIfAborted(),
+    verify: watch.look,
     [Symbol.asyncDispose]: stack.undo,
   }
 }
-
-const socketOf = (folder: string): string => join(folder, 'nbd.sock')
 
 const scratchFile = (folder: string, target: string): string => join(folder, `${target}.qcow2`)
 
@@ -106,31 +101,3 @@ const backupXml = (folder: string, all: readonly DomainDisk[], copied: readonly 
   const server = `<server transport='unix' socket='${escapeXml(socketOf(folder))}'/>`
   return `<domainbackup mode='pull'>${server}<disks>${elements.join('')}</disks></domainbackup>`
 }
-
-/** True while the job that runs is the one with our socket. */
-const isOurs = async (libvirt: Libvirt, domain: string, folder: string, options: AbortOptions = {}): Promise<boolean> =>
-  (await libvirt.backupXml(domain, options))?.includes(escapeXml(socketOf(folder))) === true
-
-/** Ends the job if it is there and ours, and waits until it is gone. */
-export const endPull = async (
-  libvirt: Libvirt,
-  { domain, folder }: Pick<PullIntent, 'domain' | 'folder'>,
-  clock: Clock,
-): Promise<void> => {
-  for (let attempt = 1; await isOurs(libvirt, domain, folder); attempt++) {
-    if (attempt > MOST_ATTEMPTS)
-      throw new GranaryError('GRANARY_TIMEOUT', 'libvirt does not end our backup job', {
-        detail: { domain, folder },
-        retryable: true,
-        hint: `end it by hand: virsh domjobabort ${domain}`,
-      })
-    await libvirt.abortJob(domain).catch((error: unknown) => {
-      // It may have ended by itself, or by another of our calls: the next look tells.
-      if (!isGranaryError(error) || error.code !== 'GRANARY_REMOTE') throw error
-    })
-    await clock.sleep(ATTEMPT_MS)
-  }
-}
-
-const ATTEMPT_MS = 100
-const MOST_ATTEMPTS = 300

@@ -1,14 +1,13 @@
 /** What the next start does about intents that were not settled: the run that made them was killed. @module */
-import { GranaryError, isGranaryError } from '@granary/core'
+import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import type { Clock } from '@granary/dedup-store'
 import { awaitDetached } from './detached.ts'
+import { endCopy } from './end-copy.ts'
 import { guestAgent } from './guest-agent.ts'
+import { thawIfFrozen } from './guest-thaw.ts'
 import type { HostIntent } from './intents.ts'
 import type { Libvirt } from './libvirt.ts'
-import { endPull } from './pull-copy.ts'
-import { removeScratchFolder } from './scratch.ts'
-import { settleOverlays } from './settle-overlays.ts'
 
 /**
  * Undoes an intent: ends a backup job that is ours, thaws the guest, commits overlays, runs the script that was due.
@@ -24,15 +23,15 @@ export const undoHostIntent = async (
 ): Promise<void> => {
   switch (intent.kind) {
     case 'host-pull':
-      await awaitDetached(intent.folder, { signal })
-      await endPull(libvirt, intent, clock)
-      await thawIfFrozen(libvirt, intent.domain, clock, { signal })
-      return await removeScratchFolder(intent.folder)
     case 'host-overlay':
       await awaitDetached(intent.folder, { signal })
-      return await settleOverlays(libvirt, intent)
+      // Only a begin that was killed with all its children leaves a guest frozen: that one waits for us.
+      return await endCopy(libvirt, intent, {
+        clock,
+        thaw: async () => await thawIfFrozen(libvirt, intent.domain, clock, { signal }),
+      })
     case 'host-script': {
-      if ((await libvirt.state(intent.domain, { signal })) !== 'running') return
+      if (!(await libvirt.isActive(intent.domain, { signal }))) return
       const { path, timeoutMs } = intent
       await guestAgent(libvirt, intent.domain, clock).execute({ path, timeoutMs }, { signal })
       return
@@ -41,16 +40,5 @@ export const undoHostIntent = async (
       const unknown: never = intent
       throw new GranaryError('GRANARY_UNSUPPORTED', `an intent of a newer version: ${JSON.stringify(unknown)}`)
     }
-  }
-}
-
-/** Only a begin that was killed with all its children leaves a guest frozen. A guest without an agent is not. */
-const thawIfFrozen = async (libvirt: Libvirt, domain: string, clock: Clock, options: AbortOptions): Promise<void> => {
-  const agent = guestAgent(libvirt, domain, clock)
-  try {
-    if (await agent.isFrozen(options)) await agent.thaw(options)
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    if (!isGranaryError(error)) throw error
   }
 }

@@ -66,25 +66,9 @@ const freeBytesOf = async (folder: string): Promise<number> => {
   return bavail * bsize
 }
 
-/**
- * Looks at `files` again and again until the signal is aborted; ends with the reason why the copy must be given up.
- *
- * @param isAlive whether there still is something to watch for
- */
-export const watchScratch = async (
-  files: readonly string[],
-  scratch: ScratchOptions,
-  { clock, isAlive, signal }: { clock: Clock; isAlive: () => Promise<boolean>; signal: AbortSignal },
-): Promise<GranaryError> => {
-  const { folder, limitBytes, reserveBytes, watchMs } = settle(scratch)
-  for (;;) {
-    await clock.sleep(watchMs, signal)
-    const usedBytes = (await Promise.all(files.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0)
-    const freeBytes = await freeBytesOf(folder)
-    if (usedBytes > limitBytes || freeBytes < reserveBytes) return overflow(folder, usedBytes, freeBytes)
-    if (!(await isAlive())) return vmGone()
-  }
-}
+/** True when QEMU may have found no room there for what a guest wrote. */
+export const isScratchFull = async (folder: string): Promise<boolean> =>
+  (await freeBytesOf(folder).catch(() => 0)) < LEAST_BYTES
 
 export const vmGone = (): GranaryError =>
   new GranaryError('GRANARY_REMOTE', 'the VM stopped, or was moved, while it was copied', {
@@ -107,22 +91,48 @@ const overflow = (folder: string, usedBytes: number, freeBytes: number): Granary
     },
   )
 
-/** Keeps an eye on scratch files for as long as it is open. */
+export interface WatchOptions {
+  readonly clock: Clock
+  /** Whether there still is something to watch for. */
+  readonly isAlive: (options: AbortOptions) => Promise<boolean>
+}
+
+export interface ScratchWatch {
+  /** Aborted with the reason why the copy must be given up. */
+  readonly signal: AbortSignal
+  /** Looks once more. @throws GranaryError the reason why the copy must be given up */
+  readonly look: (options?: AbortOptions) => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+/** Looks at scratch files again and again, for as long as it is open. */
 export const startWatch = (
   files: readonly string[],
   scratch: ScratchOptions,
-  options: { clock: Clock; isAlive: (options: AbortOptions) => Promise<boolean> },
-): { readonly signal: AbortSignal; readonly stop: () => Promise<void> } => {
+  { clock, isAlive }: WatchOptions,
+): ScratchWatch => {
+  const { folder, limitBytes, reserveBytes, watchMs } = settle(scratch)
   const lost = new AbortController()
   const ended = new AbortController()
-  const isAlive = async (): Promise<boolean> => await options.isAlive({ signal: ended.signal })
-  const watching = watchScratch(files, scratch, { clock: options.clock, isAlive, signal: ended.signal })
-    .then(reason => lost.abort(reason))
-    .catch((error: unknown) => {
-      if (!ended.signal.aborted) lost.abort(error)
-    })
+  const look = async (options: AbortOptions = {}): Promise<void> => {
+    lost.signal.throwIfAborted()
+    const usedBytes = (await Promise.all(files.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0)
+    const freeBytes = await freeBytesOf(folder)
+    if (usedBytes > limitBytes || freeBytes < reserveBytes) throw overflow(folder, usedBytes, freeBytes)
+    if (!(await isAlive(options))) throw vmGone()
+  }
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(watchMs, ended.signal)
+      await look({ signal: ended.signal })
+    }
+  }
+  const watching = watch().catch((error: unknown) => {
+    if (!ended.signal.aborted) lost.abort(error)
+  })
   return {
     signal: lost.signal,
+    look,
     async stop() {
       ended.abort()
       await watching

@@ -1,18 +1,27 @@
 /** The whole backup on the host: a simulated engine knows the machine, a real libvirt runs it. */
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { copyDisk, createRawDisk } from '@granary/core'
+import type { GranaryError } from '@granary/core'
 import { initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
 import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
 import t from 'tap'
-import { Engine, Journal, backupVms, chooseVms, openImageDisk, parseOvirtConfig } from '../../src/index.ts'
+import { Engine, Journal, backupVms, chooseVms, openImageDisk, parseOvirtConfig, recover } from '../../src/index.ts'
 import type { BackupKind } from '@granary/dedup-store'
-import type { BackupContext, GuestScripts, HostPath, ScriptReport, VmBackupReport } from '../../src/index.ts'
+import type {
+  BackupContext,
+  BackupVmsOptions,
+  GuestScripts,
+  HostPath,
+  Libvirt,
+  ScriptReport,
+  VmBackupReport,
+} from '../../src/index.ts'
 import { createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
-t.setTimeout(600_000)
+t.setTimeout(900_000)
 const SIZE = 256 * 1024 * 1024
 
 t.test('a machine is backed up on its host, incrementally, and when it is down', { skip: whyNoGuest() }, async t => {
@@ -45,14 +54,26 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
     `engine ${simulator.url}\nusername ${simulator.credentials.username}\npassword x\nscratch_folder ${scratch}\n`,
     { path: 'test.conf', format: 'conf', resolveSecret: async () => 'unused' },
   )
-  const host: HostPath = { isPreferred: true, ...config, libvirt: guest.libvirt, storageRoot }
+  const hosts = (await engine.get('/hosts'))['host'] as { id: string; hardware_information: { uuid: string } }[]
+  const vdsmIdOf = (isOwn: boolean): string => {
+    const path = join(folder, `vdsm-${isOwn}.id`)
+    writeFileSync(path, hosts.find(({ id }) => (id === vm.hostId) === isOwn)?.hardware_information.uuid ?? '')
+    return path
+  }
+  const uris: string[] = []
+  const openLibvirt = (uri: string): Libvirt => (uris.push(uri), guest.libvirt)
+  const host: HostPath = { isPreferred: true, ...config, openLibvirt, storageRoot, vdsmIdPath: vdsmIdOf(true) }
   const context: BackupContext = { engine, repository, journal, openImage: openImageDisk, settings: config, host }
   const scripts: GuestScripts = { before: '/root/hook-one', after: '/root/hook-two' }
   const told: ScriptReport[] = []
-  const backUp = async (kind: BackupKind, more: { scripts?: GuestScripts } = {}): Promise<VmBackupReport> => {
+  const backUp = async (
+    kind: BackupKind,
+    more: Partial<BackupVmsOptions> = {},
+    within: BackupContext = context,
+  ): Promise<VmBackupReport> => {
     const vms = await chooseVms(engine, { names: ['web'] })
     const onScript = (_vm: unknown, report: ScriptReport): void => void told.push(report)
-    const [result] = await backupVms(context, { vms, kind, requireConsistency: true, workers: 0, onScript, ...more })
+    const [result] = await backupVms(within, { vms, kind, requireConsistency: true, workers: 0, onScript, ...more })
     if (result === undefined || 'error' in result) throw result?.error ?? new Error('no result')
     return result.report
   }
@@ -93,14 +114,85 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
   t.match((await backUp('differential')).snapshot, { backupKind: 'differential', parent: first.snapshot.id })
   t.strictSame(readdirSync(scratch), [])
 
+  // Paused midway: kept, not trusted, and no base.
+  const suspend = (): void => {
+    vm.status = 'paused'
+    void guest.libvirt.run(['suspend', vm.id])
+  }
+  const paused = await backUp('incremental', { onStep: (_vm, step) => void (step === 'reading' && suspend()) })
+  t.match(paused, { snapshot: { labels: { inconsistent: /paused/ } }, warnings: [/no backup starts from it/] })
+  await guest.libvirt.run(['resume', vm.id])
+  vm.status = 'up'
+  t.strictSame(readdirSync(scratch), [])
+
+  await t.test('by overlays, and dies with them', async t => {
+    const overlaid = { ...context, host: { ...host, hostPathMethod: 'snapshot' as const } }
+    const whole = await backUp('incremental', {}, overlaid)
+    t.match(whole, { frozen: 'yes', warnings: [], snapshot: { backupKind: 'incremental' } })
+    t.not(whole.snapshot.parent, paused.snapshot.id)
+    t.strictSame(readdirSync(scratch), [])
+
+    const folderOfRun = join(folder, 'journal-overlays')
+    const kill = (): void => void process.kill(guest.pid(), 'SIGKILL')
+    const failure = await Journal.open({ folder: folderOfRun }).then(async run => {
+      await using mine = run
+      const onStep = (_vm: unknown, step: string): void => void (step === 'reading' && kill())
+      return await backUp('incremental', { onStep }, { ...overlaid, journal: mine }).then(
+        () => undefined,
+        (error: unknown) => error as GranaryError,
+      )
+    })
+    t.match(failure, { code: 'GRANARY_REMOTE', message: /Nothing was deleted/, hint: /qemu-img commit -d/ })
+    const overlay = String(failure?.detail['overlays'])
+    t.equal(failure?.detail['bases'], guest.image)
+    await using next = await Journal.open({ folder: folderOfRun })
+    for (const isDry of [true, false])
+      t.match(await recover({ engine, journal: next, isDry }), [
+        { entry: { kind: 'host-overlay' }, outcome: { kind: 'failed', text: /Nothing was deleted/, hint: /qemu-img/ } },
+      ])
+    t.ok(existsSync(overlay))
+    await run('qemu-img', ['commit', '-q', '-d', overlay])
+    t.match(await recover({ engine, journal: next }), [{ outcome: { kind: 'undone' } }])
+    t.strictSame(readdirSync(scratch), [])
+    await guest.define()
+    await guest.start()
+  })
+
+  const images = join(storageRoot, 'mnt', 'nas:_data', domain.id, 'images', disk.id)
+  await t.test('on another host than ours', async t => {
+    const elsewhere: HostPath = {
+      ...host,
+      vdsmIdPath: vdsmIdOf(false),
+      hostPathMethod: 'snapshot',
+      libvirtSshUser: 'root',
+    }
+    const from = async (path: HostPath): Promise<VmBackupReport> =>
+      await backUp('full', { requireConsistency: false }, { ...context, host: path })
+    const throughEngine = { method: 'hybrid', warnings: [/runs on another host.*backup API/] }
+    t.match(await from(elsewhere), throughEngine, 'a backup from the native host, or through the engine')
+    const driven = { ...elsewhere, backsUpFromNativeHost: false }
+    t.match(await from(driven), throughEngine, 'its storage domain is not mounted here')
+    mkdirSync(images, { recursive: true })
+    mkdirSync(join(images, '..', '..', 'dom_md'))
+    symlinkSync(guest.image, join(images, disk.imageId))
+    t.match(await from({ ...driven, hostPathMethod: 'backup' }), throughEngine, 'sockets are not at hand')
+    const { libvirtSshUser: _, ...unreached } = driven
+    t.match(await from(unreached), throughEngine, 'libvirt there is out of reach')
+    uris.length = 0
+    const read = await from(driven)
+    t.match(read, { method: 'host', frozen: 'yes', warnings: [] })
+    t.match(uris, [/^qemu\+ssh:\/\/root@host\d.example.com\/system/], 'libvirt is driven there')
+    t.equal(md5(await fileIn(read.snapshot.id, '/root/two')), two, 'volumes are read here')
+    t.strictSame(readdirSync(scratch), [])
+    t.equal((await guest.libvirt.domain(vm.id)).disks[0]?.path, guest.image)
+    rmSync(join(images, disk.imageId))
+  })
+
   // Down: its volume lies where the platform mounts it.
   const three = await write('/root/three')
   await guest.shell('sync')
   await guest.kill()
   vm.status = 'down'
-  const images = join(storageRoot, 'mnt', 'nas:_data', domain.id, 'images', disk.id)
-  mkdirSync(images, { recursive: true })
-  mkdirSync(join(images, '..', '..', 'dom_md'))
   await run('cp', [guest.image, join(images, disk.imageId)])
   const stopped = await backUp('incremental')
   t.match(stopped, { method: 'host', snapshot: { backupKind: 'incremental', parent: /./ } })

@@ -6,14 +6,15 @@ import { copyDisk, createRawDisk } from '@granary/core'
 import type { DiskReader } from '@granary/core'
 import { systemClock } from '@granary/dedup-store'
 import t from 'tap'
-import { betweenScripts, guestAgent, noJournal, openOverlayCopy, openPullCopy } from '../../src/host/index.ts'
-import type { HostCopyOptions, ScriptReport } from '../../src/host/index.ts'
+import { betweenScripts, guestAgent, noJournal, openOverlayCopy, openPullCopy } from '../../src/index.ts'
+import type { HostCopyOptions, ScriptReport } from '../../src/index.ts'
+import { guestTroubles } from './guest-troubles.ts'
 import { DISK, DOMAIN, createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
 t.setTimeout(600_000)
 
 t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t => {
-  const guest = await createGuest(t)
+  const guest = await createGuest(t, { smallMiB: 68 })
   const { libvirt, folder, image } = guest
   await guest.start({ isFresh: true })
   const scratch = join(folder, 'scratch')
@@ -124,6 +125,8 @@ t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t 
     await t.rejects(run('/root/s/c', '/root/s/a', 1000), { code: 'GRANARY_TIMEOUT' })
     t.equal(reports.at(-1)?.exitCode, 0)
   })
+
+  await t.test('in trouble', async t => await guestTroubles(t, guest, scratch))
 
   await t.test('and one whose agent does not answer is not frozen', async t => {
     await guest

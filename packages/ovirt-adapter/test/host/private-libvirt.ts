@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { sharedPath } from '@granary/testing'
-import { Libvirt } from '../../src/host/index.ts'
+import { Libvirt } from '../../src/index.ts'
 
 export const run = promisify(execFile)
 
@@ -54,24 +54,53 @@ export interface TestGuest {
   kill(): Promise<void>
   /** Runs a shell command in the guest. */
   shell(command: string): Promise<string>
-  /** How many lines the guest has written durably to its log by now. */
-  ticks(): Promise<number>
+  /** Process id of QEMU. */
+  pid(): number
+  /** Until QEMU is gone and libvirt knows it. */
+  isOff(): Promise<void>
+  /** Gives the domain its own disks again, as the platform does before each start. */
+  define(): Promise<void>
+  /** A process in the guest that writes lines durably, one after the other, and tells the console of each when it is. */
+  startWriter(): Promise<void>
+  /** How many of its lines are there. */
+  acknowledged(): Promise<number>
+  /** A small file system for scratch files, as large as was asked for. */
+  readonly small: string
+  /** The file with what the guest's console shows, for `acknowledgedIn`. */
+  readonly console: string
+}
+
+/** The last line that the guest's writer told the console of. */
+export const acknowledgedIn = (text: string): number => Number([...text.matchAll(/^ack (\d+)\r?$/gm)].at(-1)?.[1] ?? 0)
+
+const WRITER =
+  'n=$(wc -l < /root/acks || echo 0); while :; do n=$((n+1)); echo $n >> /root/acks; sync; echo "ack $n" > /dev/ttyS0; usleep 20000; done'
+
+export interface CreateGuestOptions {
+  readonly domain?: string
+  readonly disk?: string
+  /** Size of a file system of its own at `small`; without it there is none. */
+  readonly smallMiB?: number
 }
 
 /** Starts libvirtd and builds the guest; everything is gone after the test. */
 export const createGuest = async (
   t: { teardown: (clean: () => unknown) => void },
-  { domain = DOMAIN, disk = DISK }: { readonly domain?: string; readonly disk?: string } = {},
+  { domain = DOMAIN, disk = DISK, smallMiB }: CreateGuestOptions = {},
 ): Promise<TestGuest> => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-host-'))
   const sockets = join(folder, 'run')
   mkdirSync(sockets)
+  const small = join(folder, 'small')
+  mkdirSync(small)
+  if (smallMiB !== undefined) await run('mount', ['-t', 'tmpfs', '-o', `size=${smallMiB}m`, 'granary-test', small])
   const daemon = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', DAEMON, 'libvirtd', sockets], {
     stdio: 'ignore',
   })
   t.teardown(async () => {
-    await killQemu(folder)
+    killQemu(folder)
     daemon.kill('SIGKILL')
+    if (smallMiB !== undefined) await run('umount', ['--lazy', small])
     rmSync(folder, { recursive: true, force: true })
   })
   await run('bash', [sharedPath('guest-vm', 'make-guest.sh') as string, folder], { maxBuffer: 64 * 1024 * 1024 })
@@ -97,10 +126,12 @@ export const createGuest = async (
     if (status['exitcode'] !== 0) throw new Error(`in the guest: ${command} ended with ${String(status['exitcode'])}`)
     return Buffer.from(String(status['out-data'] ?? ''), 'base64').toString('utf8')
   }
+  const isOff = async (): Promise<void> => await until(async () => (await libvirt.state(domain)) === 'shut off')
   return {
     folder,
     libvirt,
     image,
+    small,
     shell,
     async start({ isFresh = false } = {}) {
       if (isFresh) await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(folder, 'root.raw'), image])
@@ -108,22 +139,32 @@ export const createGuest = async (
       await until(async () => await agent('guest-ping').then(...ANSWERED))
     },
     async kill() {
-      await killQemu(folder)
-      await until(async () => (await libvirt.state(domain)) === 'shut off')
+      killQemu(folder)
+      await isOff()
     },
-    ticks: async () => Number((await shell('wc -l < /root/ticks')).trim()),
+    pid: () => qemuOf(folder)[0] as number,
+    isOff,
+    define: async () => void (await libvirt.run(['define', join(folder, 'domain.xml')])),
+    async startWriter() {
+      await shell(`touch /root/acks; (${WRITER}) < /dev/null > /dev/null 2>&1 &`)
+      await until(async () => acknowledgedIn(readFileSync(join(folder, 'serial.log'), 'utf8')) > 0)
+    },
+    acknowledged: async () => Number((await shell('wc -l < /root/acks')).trim()),
+    console: join(folder, 'serial.log'),
   }
 }
 
-/** Kills whatever QEMU was started with the folder's files. */
-const killQemu = async (folder: string): Promise<void> => {
-  for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
-    const command = await commandOf(pid)
-    if (command.includes('qemu-system') && command.includes(folder)) process.kill(Number(pid), 'SIGKILL')
-  }
-}
+/** Processes whose command line has all of these in it. */
+export const processesWith = (...texts: readonly string[]): number[] =>
+  readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && texts.every(text => commandOf(name).includes(text)))
+    .map(Number)
 
-const commandOf = async (pid: string): Promise<string> => {
+const qemuOf = (folder: string): number[] => processesWith('qemu-system', folder)
+
+const killQemu = (folder: string): void => qemuOf(folder).forEach(pid => process.kill(pid, 'SIGKILL'))
+
+const commandOf = (pid: string): string => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
@@ -132,7 +173,7 @@ const commandOf = async (pid: string): Promise<string> => {
 }
 
 /** Real programs take real time: asked again until they are there. The test's own timeout is the limit. */
-const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+export const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await sleep(100)
 }
 

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { findVolume, openStoppedCopy, thisHostId } from '../../src/host/index.ts'
+import { findVolume, openStoppedCopy, thisHostId } from '../../src/index.ts'
 
 const [DOMAIN, DISK, BASE, TOP] = [1, 2, 3, 4].map(n => `0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f000${n}`) as [
   string,

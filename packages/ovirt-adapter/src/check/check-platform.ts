@@ -5,6 +5,7 @@
  */
 import type { AbortOptions } from '@granary/core'
 import type { OvirtConfig } from '../config/ovirt-config.ts'
+import type { HostPath } from '../backup/settings.ts'
 import type { Engine } from '../engine/engine.ts'
 import { hasLink } from '../engine/json.ts'
 import type { ApiRoot } from '../engine/resources/api-root.ts'
@@ -13,6 +14,7 @@ import { listAttachedDomains, listDataCenters, listHosts } from '../engine/resou
 import type { StorageDomain } from '../engine/resources/places.ts'
 import { listVms } from '../engine/resources/vms.ts'
 import { isEngineVm } from '../backup/choose-vms.ts'
+import { hostPathFindings } from '../host/check-host.ts'
 import type { Journal } from '../journal/journal.ts'
 import { probeStorage } from './deep.ts'
 import { findingOf } from './finding.ts'
@@ -26,6 +28,8 @@ export interface CheckOptions extends AbortOptions {
   readonly journal: Journal
   /** Also make, write, read and remove a disk of 1 MiB in each active storage domain. @default false */
   readonly isDeep?: boolean
+  /** How this machine and its libvirt are found, where that is not as usual. */
+  readonly access?: Pick<HostPath, 'vdsmIdPath' | 'openLibvirt'>
 }
 
 /** Where imageio listens: on hosts, and beside the engine. */
@@ -51,6 +55,7 @@ export async function* checkPlatform(options: CheckOptions): AsyncGenerator<Find
   yield* hostFindings(options)
   yield* storageFindings(engine, { signal })
   yield* settingFindings(options)
+  if (!options.config.usesBackupApi) yield* hostPathFindings(engine, { ...options.config, ...options.access, signal })
   yield await journalFinding(options)
   if (options.isDeep === true) yield* deepFindings(options)
 }

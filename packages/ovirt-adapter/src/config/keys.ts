@@ -55,7 +55,10 @@ export const KEYS = {
     values: ['file', 'nbd'],
     meaning: 'how disks are read and written inside the platform, where no backup is under way',
   },
-  backup_vm_from_native_host: flag(true, 'a VM is backed up from the host it runs on'),
+  backup_vm_from_native_host: flag(
+    true,
+    'a VM is read on the host it runs on; no: by `host_path_method snapshot` on another one, too, that mounts its storage',
+  ),
   disk_upload_timeout: {
     kind: 'whole',
     default: 25,

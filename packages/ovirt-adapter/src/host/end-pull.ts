@@ -10,6 +10,21 @@ import type { Libvirt } from './libvirt.ts'
 /** Where the job serves the moment: the name of the folder is ours alone, so it names the job. */
 export const socketOf = (folder: string): string => join(folder, 'nbd.sock')
 
+/** `sun_path` of unix(7) has 108 bytes, one of them for the NUL behind it. */
+const MAX_SOCKET_PATH_BYTES = 107
+
+/** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when a socket in the folder can't have a path that short */
+export const expectShortPath = (folder: string): void => {
+  const path = socketOf(folder)
+  const length = Buffer.byteLength(path)
+  if (length <= MAX_SOCKET_PATH_BYTES) return
+  throw new GranaryError(
+    'GRANARY_INVALID_ARGUMENT',
+    `the path of a socket has at most ${MAX_SOCKET_PATH_BYTES} bytes, this one ${length}: ${path}`,
+    { detail: { path, length }, hint: 'choose a scratch folder with a shorter path' },
+  )
+}
+
 /** True while the job that runs is the one with our socket. */
 export const isOurs = async (
   libvirt: Libvirt,

@@ -13,7 +13,7 @@ import { escapeXml } from './domain-xml.ts'
 import { beginCopy } from './begin-copy.ts'
 import type { DomainDisk } from './domain-xml.ts'
 import { resumeStarved } from './end-copy.ts'
-import { endPull, isOurs, socketOf } from './end-pull.ts'
+import { endPull, expectShortPath, isOurs, socketOf } from './end-pull.ts'
 import { copyableDisks, expectIdleDomain } from './host-copy.ts'
 import type { HostCopy, HostCopyOptions, HostDisk } from './host-copy.ts'
 import type { PullIntent } from './intents.ts'
@@ -27,7 +27,8 @@ type CopiedDisk = DomainDisk & { readonly path: string }
  * Begins a pull-mode backup and opens its disks.
  *
  * @throws GranaryError `GRANARY_LOCKED` (retryable) when another job is under way, `GRANARY_NO_SPACE` when there is no room
- * for scratch files, `GRANARY_REMOTE` when the VM does not run, libvirt refuses, or `requireConsistency` cannot be had
+ * for scratch files, `GRANARY_INVALID_ARGUMENT` when the path of their folder is too long, `GRANARY_REMOTE` when the VM does
+ * not run, libvirt refuses, or `requireConsistency` cannot be had
  */
 export const openPullCopy = async (options: HostCopyOptions): Promise<HostCopy> =>
   await buildOrUndo(async stack => {
@@ -36,6 +37,7 @@ export const openPullCopy = async (options: HostCopyOptions): Promise<HostCopy> 
     const all = (await libvirt.domain(domain, { signal })).disks
     const copied = copyableDisks(all, options.only)
     const folder = await planScratchFolder(scratch)
+    expectShortPath(folder)
     const intent: PullIntent = { kind: 'host-pull', domain, uri: libvirt.uri, folder }
     const prepare = async (): Promise<readonly string[]> => {
       const description = join(folder, 'backup.xml')

@@ -6,7 +6,8 @@ import type { Test } from 'tap'
 import { guestAgent, noJournal, openOverlayCopy, openPullCopy, undoHostIntent } from '../../src/index.ts'
 import type { HostCopyOptions } from '../../src/index.ts'
 import { fileJournal, unsettled } from './file-journal.ts'
-import { DOMAIN, until } from './private-libvirt.ts'
+import { until } from './private-daemon.ts'
+import { DOMAIN } from './private-libvirt.ts'
 import type { TestGuest } from './private-libvirt.ts'
 
 const METHODS = { pull: openPullCopy, overlay: openOverlayCopy }

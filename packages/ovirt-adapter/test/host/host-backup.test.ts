@@ -8,14 +8,23 @@ import type { GranaryError } from '@granary/core'
 import { initRepository, memoryBackend, openDisk, openRepository } from '@granary/dedup-store'
 import { createRealClock, createSimulator } from '@granary/ovirt-simulator'
 import t from 'tap'
-import { Engine, Journal, backupVms, chooseVms, openImageDisk, parseOvirtConfig, recover } from '../../src/index.ts'
+import {
+  Engine,
+  Journal,
+  Libvirt,
+  backupVms,
+  checkPlatform,
+  chooseVms,
+  openImageDisk,
+  parseOvirtConfig,
+  recover,
+} from '../../src/index.ts'
 import type { BackupKind } from '@granary/dedup-store'
 import type {
   BackupContext,
   BackupVmsOptions,
   GuestScripts,
   HostPath,
-  Libvirt,
   ScriptReport,
   VmBackupReport,
 } from '../../src/index.ts'
@@ -92,6 +101,46 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
       32,
     )
 
+  await t.test('as the check says', async t => {
+    const found = async (path: HostPath): Promise<Record<string, string>> => {
+      const findings: Record<string, string> = {}
+      const checking = { ...config, ...path }
+      for await (const { name, status, text } of checkPlatform({ engine, journal, config: checking, access: path }))
+        findings[name] = `${status}: ${text}`
+      return findings
+    }
+    const own = site.hostIds.indexOf(vm.hostId as string)
+    const here = site.hostNames[own] as string
+    const there = site.hostNames[1 - own] as string
+    t.match(await found({ ...host, scratchFolder: '/tmp' }), {
+      [`libvirt on ${here}`]: 'ok: it answers here',
+      [`libvirt on ${there}`]: /^skipped: another host/,
+      'this machine': `ok: it is the host ${here}`,
+      programs: 'ok: virsh, flock, qemu-img are there',
+      scratch_folder: 'ok: there is room in /tmp',
+    })
+    const dead = new Libvirt({ uri: `qemu:///system?socket=${folder}/none` })
+    const broken = await found({
+      ...host,
+      libvirtSshUser: 'vdsm',
+      openLibvirt: () => dead,
+      scratchFolder: join(folder, 'x'.repeat(80)),
+    })
+    t.match(broken, {
+      [`libvirt on ${here}`]: /^failed: libvirt: /,
+      [`libvirt on ${there}`]: /^warning: libvirt: /,
+      scratch_folder: /^failed: looking at the scratch folder/,
+    })
+    const long = join(folder, 'x'.repeat(80))
+    mkdirSync(long)
+    t.match(await found({ ...host, scratchFolder: long }), {
+      scratch_folder: /^failed: the path of a socket has at most 107 bytes/,
+    })
+    const elsewhere = await found({ ...host, vdsmIdPath: join(folder, 'no.id') })
+    t.match(elsewhere, { 'this machine': /^warning: it is no host of this engine/ })
+    t.notOk(Object.keys(elsewhere).includes('scratch_folder'))
+  })
+
   const one = await write('/root/one')
   const first = await backUp('incremental', { scripts })
   t.match(first, { method: 'host', frozen: 'yes', warnings: [], snapshot: { backupKind: 'full' } })
@@ -152,9 +201,10 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
       ])
     t.ok(existsSync(overlay))
     await run('qemu-img', ['commit', '-q', '-d', overlay])
+    t.match(await recover({ engine, journal: next }), [{ outcome: { kind: 'failed' } }], 'the domain still names it')
+    await guest.define()
     t.match(await recover({ engine, journal: next }), [{ outcome: { kind: 'undone' } }])
     t.strictSame(readdirSync(scratch), [])
-    await guest.define()
     await guest.start()
   })
 
@@ -181,7 +231,7 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
     uris.length = 0
     const read = await from(driven)
     t.match(read, { method: 'host', frozen: 'yes', warnings: [] })
-    t.match(uris, [/^qemu\+ssh:\/\/root@host\d.example.com\/system/], 'libvirt is driven there')
+    t.match(uris, [/^qemu\+ssh:\/\/root@[\w.]+\/system/], 'libvirt is driven there')
     t.equal(md5(await fileIn(read.snapshot.id, '/root/two')), two, 'volumes are read here')
     t.strictSame(readdirSync(scratch), [])
     t.equal((await guest.libvirt.domain(vm.id)).disks[0]?.path, guest.image)
@@ -197,6 +247,14 @@ t.test('a machine is backed up on its host, incrementally, and when it is down',
   const stopped = await backUp('incremental')
   t.match(stopped, { method: 'host', snapshot: { backupKind: 'incremental', parent: /./ } })
   t.equal(md5(await fileIn(stopped.snapshot.id, '/root/three')), three)
+
+  // What was copied from the running guest runs.
+  t.equal(md5(await fileIn(second.snapshot.id, '/root/two')), two)
+  await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(folder, 'restored.raw'), guest.image])
+  await guest.start()
+  t.equal((await guest.shell('md5sum < /root/two')).slice(0, 32), two, 'a restored guest starts, and has its files')
+  t.notOk((await guest.shell('ls /root')).includes('three'), 'as they were at that moment')
+  await guest.kill()
 
   // The chain does not go from one way to the other.
   const { host: _, ...plain } = context

@@ -140,6 +140,14 @@ t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t 
     t.equal(copy.frozen, 'no')
     await copy[Symbol.asyncDispose]()
     t.notOk(readdirSync(scratch).length)
+    const between = { libvirt, domain: DOMAIN, journal: noJournal, clock: systemClock }
+    const scripts = { before: '/root/s/a', after: '/root/s/a', timeoutMs: 1000 }
+    let ran = false
+    await t.rejects(
+      betweenScripts({ ...between, scripts }, async () => (ran = true)),
+      { code: 'GRANARY_IO', hint: /qemu-guest-agent/ },
+    )
+    t.notOk(ran, 'no copy without the script before it')
   })
   t.ok(existsSync(image))
 })

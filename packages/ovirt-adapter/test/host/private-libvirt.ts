@@ -1,15 +1,14 @@
-/**
- * A libvirtd of the test's own, with a real guest under QEMU's emulation. Its state lies in a mount namespace of its own:
- * it neither sees nor disturbs a libvirtd of this machine.
- */
-import { execFile, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+/** A libvirtd of the test's own, with a real guest under QEMU's emulation. */
+import { execFile, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { sharedPath } from '@granary/testing'
-import { Libvirt } from '../../src/index.ts'
+import { projectPath, sharedPath } from '@granary/testing'
+import type { Libvirt } from '../../src/index.ts'
+import { ANSWERED, startDaemon, until } from './private-daemon.ts'
 
 export const run = promisify(execFile)
 
@@ -32,13 +31,6 @@ export const whyNoGuest = (): string | false => {
   if (missing !== undefined) return `needs ${missing}`
   return spawnSync('unshare', ['-m', 'true']).status === 0 ? false : 'needs root, for a mount namespace'
 }
-
-const DAEMON = `set -e
-for d in /etc/libvirt /run/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
-mkdir -p /etc/libvirt/qemu /var/lib/libvirt/qemu /var/log/libvirt/qemu
-printf 'user = "root"\\ngroup = "root"\\ndynamic_ownership = 0\\nremember_owner = 0\\nsecurity_driver = "none"\\nnamespaces = [ ]\\ncgroup_controllers = [ ]\\nstdio_handler = "file"\\n' > /etc/libvirt/qemu.conf
-printf 'auth_unix_rw = "none"\\nunix_sock_dir = "%s"\\n' "$1" > /etc/libvirt/libvirtd.conf
-exec libvirtd -f /etc/libvirt/libvirtd.conf -p "$1/libvirtd.pid"`
 
 export const DOMAIN = '6f2f1d1e-1111-4222-8333-444455556666'
 export const DISK = '0d5c0a2e-5a86-4d0a-9a52-9b9b6a5f0001'
@@ -89,27 +81,16 @@ export const createGuest = async (
   { domain = DOMAIN, disk = DISK, smallMiB }: CreateGuestOptions = {},
 ): Promise<TestGuest> => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-host-'))
-  const sockets = join(folder, 'run')
-  mkdirSync(sockets)
   const small = join(folder, 'small')
   mkdirSync(small)
   if (smallMiB !== undefined) await run('mount', ['-t', 'tmpfs', '-o', `size=${smallMiB}m`, 'granary-test', small])
-  const daemon = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', DAEMON, 'libvirtd', sockets], {
-    stdio: 'ignore',
-  })
   t.teardown(async () => {
     killQemu(folder)
-    daemon.kill('SIGKILL')
     if (smallMiB !== undefined) await run('umount', ['--lazy', small])
     rmSync(folder, { recursive: true, force: true })
   })
-  await run('bash', [sharedPath('guest-vm', 'make-guest.sh') as string, folder], { maxBuffer: 64 * 1024 * 1024 })
-  rmSync(join(folder, 'k'), { recursive: true, force: true })
-  const libvirt = new Libvirt({ uri: `qemu:///system?socket=${join(sockets, 'libvirt-sock')}` })
-  await until(async () => {
-    if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}`)
-    return await libvirt.run(['list']).then(...ANSWERED)
-  })
+  await buildGuest(folder)
+  const libvirt = await startDaemon(t, join(folder, 'run'), 'host1')
   const image = join(folder, 'vda.qcow2')
   writeFileSync(join(folder, 'domain.xml'), domainXml({ folder, image, domain, disk }))
   await libvirt.run(['define', join(folder, 'domain.xml')])
@@ -154,6 +135,24 @@ export const createGuest = async (
   }
 }
 
+/** Kernel, its first file system, and the root disk: built once for all test files, as unpacking a kernel takes seconds. */
+const buildGuest = async (folder: string): Promise<void> => {
+  const script = sharedPath('guest-vm', 'make-guest.sh') as string
+  const kept = projectPath(
+    '.tap',
+    `guest-${createHash('sha256').update(readFileSync(script)).digest('hex').slice(0, 16)}`,
+  )
+  if (!existsSync(kept)) {
+    const made = `${kept}-${process.pid}`
+    await run('bash', [script, made], { maxBuffer: 64 * 1024 * 1024 })
+    for (const name of readdirSync(made)) if (!GUEST_FILES.includes(name)) rmSync(join(made, name), { recursive: true })
+    await rename(made, kept).catch(() => rmSync(made, { recursive: true })) // Another test was faster.
+  }
+  for (const name of GUEST_FILES) await run('cp', ['--sparse=always', join(kept, name), folder])
+}
+
+const GUEST_FILES = ['vmlinuz', 'initrd.img', 'root.raw']
+
 /** Processes whose command line has all of these in it. */
 export const processesWith = (...texts: readonly string[]): number[] =>
   readdirSync('/proc')
@@ -171,13 +170,6 @@ const commandOf = (pid: string): string => {
     return ''
   }
 }
-
-/** Real programs take real time: asked again until they are there. The test's own timeout is the limit. */
-export const until = async (isSo: () => Promise<boolean>): Promise<void> => {
-  while (!(await isSo())) await sleep(100)
-}
-
-const ANSWERED = [() => true, () => false] as const
 
 const domainXml = ({
   folder,

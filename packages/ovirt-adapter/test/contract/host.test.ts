@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { findVolume } from '../../src/host/index.ts'
+import { findVolume } from '../../src/index.ts'
 import { reachHost } from '../../src/host/host-access.ts'
 import { World } from '../backup/world.ts'
 

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseJsonLines, seededBytes } from '@granary/testing'
 import t from 'tap'
-import { granary, scratchFolder } from './in-process.ts'
+import { createRepository, granary, scratchFolder } from './in-process.ts'
 import { peer, whyNo } from './peers.ts'
 
 const MIB = 1024 * 1024
@@ -186,3 +186,36 @@ t.test(
     t.ok(readFileSync(at('empty.raw')).equals(Buffer.alloc(MIB)))
   },
 )
+
+t.test('internal snapshots are listed, and read as disks', { skip: whyNo('qemu-img', 'qemu-io') }, async t => {
+  const { folder, env } = await createRepository(t)
+  const at = (name: string): string => join(folder, name)
+  await peer('qemu-img', 'create', '-q', '-f', 'qcow2', at('i.qcow2'), '2M')
+  await peer('qemu-io', '-c', 'write -P 1 0 1M', at('i.qcow2'))
+  await peer('qemu-img', 'snapshot', '-c', 'before', at('i.qcow2'))
+  await peer('qemu-img', 'convert', '-O', 'raw', at('i.qcow2'), at('before.raw'))
+  await peer('qemu-io', '-c', 'write -P 2 512k 1M', at('i.qcow2'))
+  await peer('qemu-img', 'bitmap', '--add', '-g', '128k', at('i.qcow2'), 'b0')
+  t.match(parseJsonLines((await granary(['info', at('i.qcow2'), '--json'])).text), [
+    {
+      snapshots: [{ id: '1', name: 'before', sizeBytes: 2 * MIB, takenAt: /^20/ }],
+      bitmaps: [{ name: 'b0', granularityBytes: 131_072, isAuto: true, isInUse: false }],
+    },
+  ])
+  const wanted = readFileSync(at('before.raw'))
+  for (const name of ['before', '1']) {
+    t.equal((await granary(['copy', at('i.qcow2'), at(`${name}.copy.raw`), '--image-snapshot', name])).code, 0)
+    t.ok(readFileSync(at(`${name}.copy.raw`)).equals(wanted), name)
+  }
+  t.equal((await granary(['backup', at('i.qcow2'), '--image-snapshot', 'before'], { env })).code, 0)
+  t.ok((await granary(['restore', 'latest', '-'], { env })).stdout.equals(wanted))
+  const map = parseJsonLines((await granary(['map', at('i.qcow2'), '--image-snapshot', 'before', '--json'])).text)
+  t.match(map, [
+    { start: 0, length: MIB, data: true },
+    { start: MIB, data: false },
+  ])
+  t.match(await granary(['map', at('i.qcow2'), '--image-snapshot', 'after']), { code: 10 })
+  t.match(await granary(['map', at('before.raw'), '--image-snapshot', 'x']), { code: 2, stderr: /no internal/ })
+  const serve = ['serve', at('i.qcow2'), '--listen', `nbd+unix://${at('s')}`, '--image-snapshot', 'before']
+  t.match(await granary([...serve, '--writable', '--overlay', at('o.qcow2')]), { code: 2, stderr: /never written/ })
+})

@@ -6,7 +6,7 @@ export type { FileReference, ResolveReference, ResolvedReference } from './refer
 export { refuseReferences } from './references.ts'
 export { filesInFolder } from './backing-policy.ts'
 export type { Qcow2Info } from './info.ts'
-export { readQcow2Info } from './info.ts'
+export { listQcow2Bitmaps, listQcow2Snapshots, readQcow2Info } from './info.ts'
 export type { OpenQcow2Options, Qcow2Disk } from './open.ts'
 export { openQcow2, openQcow2File } from './open.ts'
 export type { Qcow2Snapshot } from './snapshots.ts'

@@ -1,7 +1,7 @@
 import { GranaryError, formatBytes, openRawReader } from '@granary/core'
 import { readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
 import { connectNbd } from '@granary/nbd'
-import { openFileToRead, readQcow2Info } from '@granary/qcow2'
+import { listQcow2Bitmaps, listQcow2Snapshots, openFileToRead, readQcow2Info } from '@granary/qcow2'
 import { textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { parseDiskAddress } from '../disks/disk-address.ts'
@@ -18,7 +18,7 @@ export const info: Command = {
     const facts = await readFacts(invocation)
     terminal.emit({ type: 'disk', v: 1, ...facts })
     for (const [name, value] of Object.entries(facts)) {
-      if (value === undefined || value === null) continue
+      if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) continue
       const text =
         name.endsWith('Bytes') && typeof value === 'number'
           ? `${formatBytes(value)} (${value})`
@@ -41,7 +41,9 @@ const readFacts = async (invocation: Invocation): Promise<Record<string, unknown
     case 'qcow2': {
       const file = await openFileToRead(address.path)
       try {
-        return { format: 'qcow2', path: address.path, fileBytes: file.sizeBytes, ...(await readQcow2Info(file)) }
+        const [snapshots, bitmaps] = await Promise.all([listQcow2Snapshots(file), listQcow2Bitmaps(file)])
+        const { path } = address
+        return { format: 'qcow2', path, fileBytes: file.sizeBytes, ...(await readQcow2Info(file)), snapshots, bitmaps }
       } finally {
         await file[Symbol.asyncDispose]?.()
       }

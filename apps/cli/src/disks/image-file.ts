@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { GranaryError } from '@granary/core'
 import type { ResolveReference } from '@granary/qcow2'
-import { isGiven, listOption } from '../command.ts'
+import { isGiven, listOption, textOption } from '../command.ts'
 import type { Invocation, OptionRow } from '../command.ts'
 import { parseDiskAddress } from './disk-address.ts'
 
@@ -23,6 +23,10 @@ export const IMAGE_OPTIONS: readonly OptionRow[] = [
     flags: '--lenient',
     description: 'read a damaged qcow2 image as QEMU does: what lies past the end of the file is zeros',
   },
+  {
+    flags: '--image-snapshot <NAME>',
+    description: 'the internal snapshot of this id or name in a qcow2 image, instead of its active disk',
+  },
 ]
 
 /** How images are opened to be read. */
@@ -33,6 +37,8 @@ export interface ImageOptions {
   readonly noBacking?: boolean
   /** Takes what lies past the end of the file for zeros. @default false */
   readonly isLenient?: boolean
+  /** Id or name of the internal snapshot to read. @default the active disk */
+  readonly imageSnapshot?: string | undefined
 }
 
 /** What `IMAGE_OPTIONS` say. */
@@ -40,6 +46,7 @@ export const imageOptionsOf = (invocation: Invocation): Required<ImageOptions> =
   allowBacking: listOption(invocation, 'allowBacking'),
   noBacking: invocation.options['backing'] === false,
   isLenient: isGiven(invocation, 'lenient'),
+  imageSnapshot: textOption(invocation, 'imageSnapshot'),
 })
 
 /** @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the text names something else than a qcow2 image */
@@ -54,7 +61,7 @@ export const imagePath = (text: string): string => {
 /** The files that an image at `path` may name. */
 export const resolverFor = (
   path: string,
-  { allowBacking = [], noBacking = false }: Omit<ImageOptions, 'isLenient'>,
+  { allowBacking = [], noBacking = false }: Pick<ImageOptions, 'allowBacking' | 'noBacking'>,
 ): ResolveReference => {
   return async reference => {
     const { filesInFolder, refuseReferences } = await import('@granary/qcow2')

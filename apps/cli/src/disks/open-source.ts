@@ -45,6 +45,11 @@ export const openSource = async (text: string, options: SourceOptions): Promise<
       detail: { disk: text },
       hint: 'qcow2 images and NBD exports have them',
     })
+  if (options.imageSnapshot !== undefined && address.kind !== 'qcow2')
+    throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${text} has no internal snapshots`, {
+      detail: { disk: text },
+      hint: '--image-snapshot goes with qcow2 images',
+    })
   switch (address.kind) {
     case 'nbd':
       return await openNbd(address.uri, options)
@@ -105,7 +110,7 @@ const refuseDisguised = async (disk: DiskReader, path: string): Promise<void> =>
 
 const openImage = async (path: string, options: SourceOptions): Promise<OpenSource> => {
   const { openQcow2File } = await import('@granary/qcow2')
-  const { bitmap, isLenient = false } = options
+  const { bitmap, isLenient = false, imageSnapshot } = options
   const allowed = resolverFor(path, options)
   const files = [await fileIdentity(path)].filter(file => file !== undefined)
   const resolve: ResolveReference = async reference => {
@@ -115,7 +120,12 @@ const openImage = async (path: string, options: SourceOptions): Promise<OpenSour
     if (identity !== undefined) files.push(identity)
     return found
   }
-  const disk = await openQcow2File(path, { resolve, lenient: isLenient, ...(bitmap === undefined ? {} : { bitmap }) })
+  const disk = await openQcow2File(path, {
+    resolve,
+    lenient: isLenient,
+    ...(bitmap === undefined ? {} : { bitmap }),
+    ...(imageSnapshot === undefined ? {} : { snapshot: imageSnapshot }),
+  })
   return { disk, name: diskNameOf(path), source: `qcow2:${path}`, files }
 }
 

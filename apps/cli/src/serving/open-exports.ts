@@ -37,27 +37,35 @@ export const openExports = async (
   options: ServeOptions,
   opened: AsyncDisposable[],
 ): Promise<NbdExport[]> => {
-  checkCounts(disks.length, options)
+  checkOptions(disks.length, options)
   const exports: NbdExport[] = []
   for (const [index, text] of disks.entries())
     exports.push(await openExport(text, { index, count: disks.length }, options, opened))
   return exports
 }
 
-const checkCounts = (count: number, { isWritable, overlays, names, bitmap, isLenient = false }: ServeOptions): void => {
-  const problem =
-    names.length > count
-      ? `${names.length} export names for ${count} disks`
-      : overlays.length > 0 && overlays.length !== count
-        ? `${overlays.length} overlays for ${count} disks`
-        : overlays.length > 0 && !isWritable
-          ? '--overlay keeps what is written: it goes with --writable'
-          : bitmap !== undefined && isWritable
-            ? 'a bitmap does not follow what is written here: --bitmap goes without --writable'
-            : isLenient && isWritable && overlays.length === 0
-              ? 'a damaged image is not written to: --lenient goes without --writable, or with --overlay'
-              : undefined
-  if (problem !== undefined) throw new GranaryError('GRANARY_INVALID_ARGUMENT', problem)
+const checkOptions = (count: number, options: ServeOptions): void => {
+  const { isWritable, overlays, names, bitmap, isLenient = false, imageSnapshot } = options
+  const hasOverlays = overlays.length > 0
+  const problems: readonly (readonly [boolean, string])[] = [
+    [names.length > count, `${names.length} export names for ${count} disks`],
+    [hasOverlays && overlays.length !== count, `${overlays.length} overlays for ${count} disks`],
+    [hasOverlays && !isWritable, '--overlay keeps what is written: it goes with --writable'],
+    [
+      isWritable && bitmap !== undefined,
+      'a bitmap does not follow what is written here: --bitmap goes without --writable',
+    ],
+    [
+      isWritable && isLenient && !hasOverlays,
+      'a damaged image is not written to: --lenient goes without --writable, or with --overlay',
+    ],
+    [
+      isWritable && imageSnapshot !== undefined,
+      'a snapshot is never written to, and an overlay cannot name it: --image-snapshot goes without --writable',
+    ],
+  ]
+  const problem = problems.find(([applies]) => applies)
+  if (problem !== undefined) throw new GranaryError('GRANARY_INVALID_ARGUMENT', problem[1])
 }
 
 const openExport = async (

@@ -75,7 +75,8 @@ export const backup = async (
   const { context, settings } = repository
   const { signal } = options
   await using session = await WriterSession.begin(context, { signal })
-  const parent = await chooseParent(repository, options)
+  const others = new Set<string>()
+  const parent = await chooseParent(repository, options, others)
   const compression = options.compression ?? settings.compression
   const chunker = options.chunker ?? settings.chunker
   const sink = createPackSink(session, 'dataPack', { signal })
@@ -127,6 +128,7 @@ export const backup = async (
       parent,
       compression,
       options: { ...options, ...last },
+      others,
     })
     const signers = await readSigners(context, { signal }) // Nothing may fail once it is committed.
     const { hash, signer } = await session.commit(manifest, { signal })
@@ -163,12 +165,13 @@ const checkNames = (disks: readonly DiskInput[], { machine, beforeCommit }: Back
 const chooseParent = async (
   { context }: Repository,
   { parent = 'auto', name, catalogOf, signal }: BackupOptions,
+  others: Set<string>,
 ): Promise<Snapshot | undefined> => {
   if (parent === 'none' || catalogOf !== undefined) return undefined
   const own = hexOfId(context.keys.signer.publicKey)
   const isGood = ({ signer, signedBy }: Snapshot): boolean =>
     signedBy.isVerified && (signedBy.kind === 'holder' || signer === own)
-  if (parent === 'auto') return await lastOfSeries(context, { name, signal }, isGood)
+  if (parent === 'auto') return await lastOfSeries(context, { name, signal, others }, isGood)
   const chosen = await readSnapshot(context, parent, { signal })
   if (isGood(chosen)) return chosen
   throw new GranaryError(
@@ -188,10 +191,17 @@ const composeManifest = async (
     parent,
     compression,
     options,
-  }: { disks: readonly DiskRecord[]; parent: Snapshot | undefined; compression: string; options: BackupOptions },
+    others,
+  }: {
+    disks: readonly DiskRecord[]
+    parent: Snapshot | undefined
+    compression: string
+    options: BackupOptions
+    others: Set<string>
+  },
 ): Promise<SnapshotManifest> => {
   const { name, labels = {}, machine, warnings = [], catalogOf } = options
-  const last = await lastOfSeries(context, options, ({ signedBy }) => signedBy.isVerified)
+  const last = await lastOfSeries(context, { ...options, others }, ({ signedBy }) => signedBy.isVerified)
   return {
     kind: 'snapshot',
     nonce: createNonce(),
@@ -211,16 +221,21 @@ const composeManifest = async (
   }
 }
 
-/** A catalog is in no series. */
+/**
+ * The last good snapshot of a series. A catalog is in no series.
+ *
+ * @param others gathers what is in other series, which is not read again
+ */
 const lastOfSeries = async (
   context: Repository['context'],
-  { name, catalogOf, signal }: BackupOptions,
+  { name, catalogOf, signal, others }: BackupOptions & { readonly others: Set<string> },
   isGood: (snapshot: Snapshot) => boolean,
 ): Promise<Snapshot | undefined> => {
   if (catalogOf !== undefined) return undefined
-  return (await listSnapshots(context, { signal, onDamaged: ignoreDamaged })).findLast(
-    snapshot => snapshot.name === name && isGood(snapshot),
-  )
+  const skips = (sid: string): boolean => others.has(sid)
+  const snapshots = await listSnapshots(context, { signal, skips, onDamaged: ignoreDamaged })
+  for (const snapshot of snapshots) if (snapshot.name !== name) others.add(snapshot.id)
+  return snapshots.findLast(snapshot => snapshot.name === name && isGood(snapshot))
 }
 
 export interface OpenDiskOptions extends StoredDiskOptions, AbortOptions {

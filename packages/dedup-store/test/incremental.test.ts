@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { markDirty, memoryDisk } from '@granary/core'
 import type { DiskReader } from '@granary/core'
-import { backup, listSnapshots } from '../src/index.ts'
+import { backup, forgetSnapshot, listSnapshots } from '../src/index.ts'
+import type { Backend, Repository } from '../src/index.ts'
 import { backUp, changeDisk, createRepository, isEqual, mixedDisk, readStored } from './store-helpers.ts'
 
 t.setTimeout(600_000)
@@ -187,4 +188,28 @@ t.test('disks that are open at once give the snapshot they give one after the ot
   const three = await backUpAll(3)
   t.strictSame([one.mostOpen, three.mostOpen], [1, 3])
   t.strictSame(three.disks, one.disks, 'in their order, with the same counts; chunks differ with the key')
+})
+
+t.test('a backup reads the manifests of other series once, and those of forgotten snapshots not at all', async t => {
+  const { context, ...rest } = await createRepository({ chunker: 'grid:32k' })
+  const reads = new Map<string, number>()
+  const backend: Backend = {
+    ...context.backend,
+    get: async (key, options) => {
+      reads.set(key, (reads.get(key) ?? 0) + 1)
+      return await context.backend.get(key, options)
+    },
+  }
+  const repository: Repository = { ...rest, context: { ...context, backend } }
+  const content = mixedDisk(MiB, 1)
+  const make = async (name: string): Promise<string> => (await backUp(repository, content, { name })).id
+  const [own, other, gone] = [await make('own'), await make('other'), await make('other')]
+  await forgetSnapshot(context, gone)
+  reads.clear()
+  const { parent, prev } = await backUp(repository, content, { name: 'own' })
+  t.strictSame([parent, prev?.sid], [own, own])
+  t.strictSame(
+    [other, gone].map(id => reads.get(`commit/${id}`)),
+    [1, undefined],
+  )
 })

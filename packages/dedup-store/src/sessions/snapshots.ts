@@ -1,6 +1,7 @@
 /** Snapshots: committed manifests that were not forgotten. @module */
-import { GranaryError, isGranaryError } from '@granary/core'
+import { GranaryError, isGranaryError, mapOrdered } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
+import type { ObjectInfo } from '../backends/backend.ts'
 import { isSessionId } from '../format/ids.ts'
 import type { RepositoryContext } from './context.ts'
 import { commitKey, readDecision } from './decisions.ts'
@@ -24,24 +25,33 @@ export const forgetKey = (sid: string): string => `forget/${sid}`
 export interface ListOptions extends AbortOptions {
   /** Called for a decision that can't be read, which is then passed over; without it, the listing fails there. */
   readonly onDamaged?: ((sid: string, error: GranaryError) => void) | undefined
+  /** Sessions that are passed over unread: what they decided never changes, so it need not be read twice. @default none */
+  readonly skips?: ((sid: string) => boolean) | undefined
 }
+
+/** Decisions read at a time: small objects, of which a repository may have thousands. */
+const READS_AT_ONCE = 16
 
 /** Every decided session, ascending by id. */
 export async function* listDecisions(
   context: RepositoryContext,
-  { signal, onDamaged }: ListOptions = {},
+  { signal, onDamaged, skips }: ListOptions = {},
 ): AsyncGenerator<{ sid: string; decision: Decision }, void, undefined> {
-  for await (const { key } of context.backend.list('commit/', { signal })) {
+  const read = async ({ key }: ObjectInfo): Promise<{ sid: string; decision: Decision } | undefined> => {
     const sid = key.slice('commit/'.length)
-    if (!isSessionId(sid)) continue
+    if (!isSessionId(sid) || skips?.(sid) === true) return undefined
     try {
       const decision = await readDecision(context, sid, { signal })
-      if (decision !== undefined) yield { sid, decision }
+      return decision === undefined ? undefined : { sid, decision }
     } catch (error) {
       if (onDamaged === undefined || !isGranaryError(error)) throw error
       onDamaged(sid, error)
+      return undefined
     }
   }
+  const objects = context.backend.list('commit/', { signal })
+  for await (const found of mapOrdered(objects, read, { concurrency: READS_AT_ONCE, signal }))
+    if (found !== undefined) yield found
 }
 
 /** Sessions that were forgotten; a damaged mark still means forgotten, so only names are read. */
@@ -70,7 +80,8 @@ export const listStored = async (context: RepositoryContext, options: ListOption
   const forgotten = await listForgotten(context, options)
   const signers = await readSigners(context, options)
   const stored: Snapshot[] = []
-  for await (const { sid, decision } of listDecisions(context, options)) {
+  const skips = (sid: string): boolean => forgotten.has(sid) || options.skips?.(sid) === true
+  for await (const { sid, decision } of listDecisions(context, { ...options, skips })) {
     const snapshot = snapshotOf(sid, decision, signers)
     if (snapshot !== undefined && !isForgotten(forgotten, sid, snapshot)) stored.push(snapshot)
   }

@@ -84,14 +84,6 @@ export const backup = async (
   const workers = options.workers ?? 1
   const step = 1 + Math.max(1, workers)
   const nodes = createNodeStore(session, { numbers: { first: step - 1, step }, signal })
-  const claim = async (ids: Bytes): Promise<Bytes> => {
-    const isUnknown = new Uint8Array(ids.length / 32)
-    for (let i = 0; i < isUnknown.length; i++) {
-      const known = await session.claim(ids.subarray(i * 32, (i + 1) * 32), 'dataPack', { signal })
-      isUnknown[i] = known === 'unknown' ? 1 : 0
-    }
-    return isUnknown
-  }
   const setup = {
     chunker,
     chunkerSecret: context.keys.chunker,
@@ -103,7 +95,10 @@ export const backup = async (
   try {
     await using pool = await openWindowPool(
       setup,
-      { claim, emit: async (lane, piece) => await sink.emit(lane, piece) },
+      {
+        claim: async ids => await claimAll(session, ids, { signal }),
+        emit: async (lane, piece) => await sink.emit(lane, piece),
+      },
       workers,
     )
     const blobs = createBlobReader(context.backend, context.keys, session.readable)
@@ -137,6 +132,16 @@ export const backup = async (
     await Promise.all([sink.abandon(error), nodes.abandon(error)])
     throw error
   }
+}
+
+/** @returns for each of the ids that stand one behind the other 1 when it must be stored, else 0 */
+const claimAll = async (session: WriterSession, ids: Bytes, options: AbortOptions): Promise<Bytes> => {
+  const isUnknown = new Uint8Array(ids.length / 32)
+  for (let i = 0; i < isUnknown.length; i++) {
+    const known = await session.claim(ids.subarray(i * 32, (i + 1) * 32), 'dataPack', options)
+    isUnknown[i] = known === 'unknown' ? 1 : 0
+  }
+  return isUnknown
 }
 
 const checkNames = (disks: readonly DiskInput[], { machine, beforeCommit }: BackupOptions): void => {

@@ -11,6 +11,8 @@ export interface DomainDisk {
   /** On these platforms the id of the disk. */
   readonly serial: string | undefined
   readonly device: string
+  /** A device of block storage, not a file. */
+  readonly isDevice: boolean
   readonly isReadOnly: boolean
   readonly isShareable: boolean
 }
@@ -57,6 +59,7 @@ const diskOf = (value: unknown): DomainDisk[] => {
       format: textOf(nodeOf(disk, 'driver')?.['@type']) ?? 'raw',
       serial: textOf(disk['serial']),
       device: textOf(disk['@device']) ?? 'disk',
+      isDevice: textOf(source?.['@file']) === undefined && textOf(source?.['@dev']) !== undefined,
       isReadOnly: 'readonly' in disk,
       isShareable: 'shareable' in disk,
     },

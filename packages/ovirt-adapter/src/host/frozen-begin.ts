@@ -34,14 +34,20 @@ export const beginFrozen = async (
   libvirt: Libvirt,
   { domain, begin, folder, freezeTimeoutMs }: FrozenBeginOptions,
 ): Promise<FrozenBegin> => {
-  const agent = (execute: string): string =>
-    quoted(agentCommand(domain, JSON.stringify({ execute }), Math.ceil(freezeTimeoutMs / 1000)))
+  const agent = (execute: string, timeoutMs: number): string =>
+    quoted(agentCommand(domain, JSON.stringify({ execute }), Math.ceil(timeoutMs / 1000)))
   // virsh goes on after a command that fails: the thaw is always reached.
-  const script = [agent('guest-fsfreeze-freeze'), MARK, quoted(begin), MARK, agent('guest-fsfreeze-thaw')].join('; ')
+  const script = [
+    agent('guest-ping', PING_TIMEOUT_MS),
+    agent('guest-fsfreeze-freeze', freezeTimeoutMs),
+    quoted(begin),
+    agent('guest-fsfreeze-thaw', freezeTimeoutMs),
+  ].join(MARK)
   const { stdout, stderr } = await runDetached(libvirt.commandLine(script), folder)
-  const [freeze, begun, thaw] = sections(stdout, stderr)
-  const isThawed = RETURNED.test(thaw.out) || NO_AGENT.test(freeze.error)
-  // What came after the second mark is there only when the command before it has ended.
+  const [ping, freeze, begun, thaw] = sections(stdout, stderr)
+  // Where nobody answered the ping, no freeze was sent: none can come of it later.
+  const isThawed = COUNT.test(thaw.out) || ping.error !== '' || REFUSED.test(freeze.error)
+  // What came after the last mark is there only when the command before it has ended.
   if (begun.error === '' && thaw !== NOTHING) return { frozen: frozenOf(freeze), words: freeze.error, isThawed }
   throw new GranaryError('GRANARY_REMOTE', `libvirt did not begin the copy: ${begun.error || stderr.trim()}`, {
     detail: { domain, command: begin[0] ?? '' },
@@ -52,7 +58,9 @@ export const beginFrozen = async (
 const quoted = (parameters: readonly string[]): string =>
   parameters.map(text => `'${text.replaceAll("'", String.raw`'\\''`)}'`).join(' ')
 
-const MARK = 'echo granary-mark; echo --err granary-mark'
+const MARK = '; echo granary-mark; echo --err granary-mark; '
+
+const PING_TIMEOUT_MS = 5000
 
 interface Section {
   readonly out: string
@@ -61,25 +69,25 @@ interface Section {
 
 const NOTHING: Section = { out: '', error: '' }
 
-/** What freezing, beginning and thawing printed. */
-const sections = (out: string, error: string): [Section, Section, Section] => {
+/** What pinging, freezing, beginning and thawing printed. */
+const sections = (out: string, error: string): [Section, Section, Section, Section] => {
   const parts = (text: string): string[] => text.split(/(?:error: )?granary-mark\s*/)
   const [outParts, errorParts] = [parts(out), parts(error)]
   const section = (at: number): Section =>
     outParts[at] === undefined
       ? NOTHING
       : { out: outParts[at].trim(), error: (errorParts[at] ?? '').trim().replaceAll(/^error: /gm, '') }
-  return [section(0), section(1), section(2)]
+  return [section(0), section(1), section(2), section(3)]
 }
 
 /** The agent answers with the number of file systems it froze or thawed. */
-const RETURNED = /"return"\s*:\s*(\d+)/
+const COUNT = /"return"\s*:\s*(\d+)/
 
-/** The freeze did not reach a guest: none can come of it later. */
-const NO_AGENT = /agent is not connected|agent is not configured|has been disabled|has not been found/
+/** The agent is there and freezes nothing. */
+const REFUSED = /has been disabled|has not been found/
 
 const frozenOf = ({ out, error }: Section): Frozen => {
-  const count = RETURNED.exec(out)?.[1]
+  const count = COUNT.exec(out)?.[1]
   if (count !== undefined) return Number(count) > 0 ? 'yes' : 'no'
   return error === '' ? 'unknown' : 'no'
 }

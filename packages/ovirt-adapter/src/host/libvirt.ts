@@ -73,6 +73,16 @@ export class Libvirt {
     return parseDomain(await this.run(['dumpxml', uuid], options))
   }
 
+  /** Sizes of a disk in the domain: what the guest sees, and what the file or device below has. */
+  async diskSizes(
+    uuid: string,
+    target: string,
+    options: AbortOptions = {},
+  ): Promise<{ readonly capacityBytes: number; readonly physicalBytes: number }> {
+    const fields = fieldsOf(await this.run(['domblkinfo', uuid, target], options))
+    return { capacityBytes: Number(fields.get('Capacity')), physicalBytes: Number(fields.get('Physical')) }
+  }
+
   async job(uuid: string, options: AbortOptions = {}): Promise<DomainJob> {
     if (!(await this.isActive(uuid, options))) return { kind: 'none' }
     const fields = fieldsOf(await this.run(['domjobinfo', uuid], options))

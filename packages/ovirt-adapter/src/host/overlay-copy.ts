@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GranaryError } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
 import { beginCopy } from './begin-copy.ts'
 import type { DomainDisk } from './domain-xml.ts'
@@ -25,7 +26,7 @@ import { openVolume } from './volume.ts'
  * Puts overlays over the disks of a running VM and opens what lies below.
  * Closing it commits the overlays back and deletes each one once the pivot was seen.
  *
- * @throws GranaryError as `openPullCopy`. Closing it throws `GRANARY_REMOTE` when an overlay could not be proven committed:
+ * @throws GranaryError as `openPullCopy`, and `GRANARY_UNSUPPORTED` for a thin volume on block storage. Closing it throws `GRANARY_REMOTE` when an overlay could not be proven committed:
  * it is kept, and the error names it, its base and the commands to decide
  */
 export const openOverlayCopy = async (options: HostCopyOptions): Promise<HostCopy> =>
@@ -34,6 +35,7 @@ export const openOverlayCopy = async (options: HostCopyOptions): Promise<HostCop
     await expectIdleDomain(options, { signal })
     const all = (await libvirt.domain(domain, { signal })).disks
     const copied = copyableDisks(all, options.only)
+    for (const disk of copied) await expectRoomBelow(options, disk)
     const folder = await planScratchFolder(scratch)
     const intent: OverlayIntent = {
       kind: 'host-overlay',
@@ -56,6 +58,27 @@ export const openOverlayCopy = async (options: HostCopyOptions): Promise<HostCop
     const frozen = await beginCopy(options, stack, { intent, prepare })
     return await openBases(options, { stack, intent, frozen, copied })
   })
+
+/**
+ * Committing may have to put more into a volume than it holds. Files grow; a thin volume on block storage is made larger by
+ * the platform only, which knows nothing of overlays: the commit would fail, and the VM stay on its overlay.
+ */
+const expectRoomBelow = async (
+  { libvirt, domain, signal }: HostCopyOptions,
+  { target, path, format, isDevice }: DomainDisk,
+): Promise<void> => {
+  if (!isDevice || format === 'raw') return
+  const { capacityBytes, physicalBytes } = await libvirt.diskSizes(domain, target, { signal })
+  if (physicalBytes >= capacityBytes) return
+  throw new GranaryError(
+    'GRANARY_UNSUPPORTED',
+    `${target} is a thin volume on block storage: no overlay is put over it`,
+    {
+      detail: { domain, target, path: path ?? '', capacityBytes, physicalBytes },
+      hint: 'set host_path_method backup, which needs no room there, or backup_using_ovirt_api yes',
+    },
+  )
+}
 
 const snapshotCommand = ({ domain, disks }: OverlayIntent, all: readonly DomainDisk[]): string[] => {
   const isOverlaid = new Set(disks.map(disk => disk.target))

@@ -32,6 +32,10 @@ t.test('a copy holds writable disks of files and devices that no other VM shares
     copyableDisks(disks, ['id-b']).map(each => each.path),
     ['/dev/x/y'],
   )
+  t.strictSame(
+    disks.map(each => each.isDevice),
+    [false, true, false, false, false, false],
+  )
   t.throws(() => copyableDisks(disks, ['sdd']), { code: 'GRANARY_NOT_FOUND' })
   t.equal(parseDomain(domain(disk('vda', "<source file='/one'/>"))).disks.length, 1, 'a single disk is a list, too')
 })

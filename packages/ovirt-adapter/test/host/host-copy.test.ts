@@ -1,4 +1,5 @@
 /** Copies of a real running guest under a real libvirt. */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -149,8 +150,28 @@ t.test('a running guest is copied on its host', { skip: whyNoGuest() }, async t 
     )
     t.notOk(ran, 'no copy without the script before it')
   })
+
+  await t.test('no overlay is put over a thin volume on block storage', { skip: whyNoDevice() }, async t => {
+    const file = join(folder, 'thin.img')
+    await run('truncate', ['-s', '16M', file])
+    const device = (await run('losetup', ['--find', '--show', file])).stdout.trim()
+    t.teardown(async () => await run('losetup', ['--detach', device])) // It goes when QEMU has closed it.
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', device, '64M'])
+    await libvirt.run(['attach-disk', DOMAIN, device, 'vdb', '--driver', 'qemu', '--subdriver', 'qcow2', '--live'])
+    await t.rejects(openOverlayCopy(options), {
+      code: 'GRANARY_UNSUPPORTED',
+      detail: { target: 'vdb' },
+      hint: /backup/,
+    })
+    t.strictSame(readdirSync(scratch), [])
+    await using copy = await openPullCopy(options)
+    t.equal(copy.disks.length, 2, 'a backup job reads it')
+  })
   t.ok(existsSync(image))
 })
+
+const whyNoDevice = (): string | false =>
+  spawnSync('losetup', ['--find']).status === 0 ? false : 'needs a loop device'
 
 const copyTo = async (path: string, disk: DiskReader): Promise<void> => {
   await using target = await createRawDisk(path, disk.sizeBytes)

@@ -19,6 +19,9 @@ const MOST_ATTEMPTS = 6
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 15_000
 
+/** OPTIONS is answered from memory, by the proxy after it has asked the host: what takes longer hangs. */
+const OPTIONS_TIMEOUT_MS = 60_000
+
 /** A request without its address. */
 export type LinkRequest = Omit<ImageRequest, 'path'> & {
   /** Behind `/images/TICKET`. @default '' */
@@ -186,7 +189,7 @@ const askFeatures = async (
   const request = {
     method: 'OPTIONS',
     what: `OPTIONS by way of the ${address.kind}`,
-    timeoutMs: stallTimeoutMs,
+    timeoutMs: Math.min(stallTimeoutMs, OPTIONS_TIMEOUT_MS),
   } as const
   try {
     return parseOptions(await sendTo(address, { ...request, signal }))

@@ -27,6 +27,8 @@ export interface SimulatorFaults {
   /** Clients get no answer from a host's imageio; the proxy does. */
   hideHost(hostId: string): Promise<void>
   showHost(hostId: string): Promise<void>
+  /** Nobody reaches a host's imageio, the proxy neither: connections are refused, or get no answer. */
+  cutHost(hostId: string, how: 'refused' | 'silent' | 'reachable'): Promise<void>
   /** Another certificate for the imageio of a host. */
   setImageioCertificate(hostId: string, kind: CertificateKind): Promise<void>
   /** The imageio of a host starts anew: all tickets are gone. */
@@ -85,6 +87,7 @@ export const simulatorFaults = ({ world, http, hosts, transfers, signIn }: Fault
   },
   hideHost: async hostId => await hosts.hide(hostId),
   showHost: async hostId => await hosts.show(hostId),
+  cutHost: async (hostId, how) => await (await hosts.daemonOf(hostId)).setReachable(how),
   setImageioCertificate: async (hostId, kind) => await hosts.setCertificate(hostId, kind),
   restartImageio: async hostId => await (await hosts.daemonOf(hostId)).restart(),
   loseBackups: async () => await loseBackups(world),

@@ -100,3 +100,25 @@ test('§2.2 a direct LUN: no domain, no volume, its logical unit', async t => {
   for (const name of ['image_id', 'storage_domains', 'provisioned_size', 'format']) t.notOk(name in shown, name)
   t.equal((await client.post('imagetransfers', { disk: { id: lun.id }, direction: 'download' })).status, 409)
 })
+
+test('§5.6 what an account may do: permissions name an object or, for the system, none; permits are those of their roles', async t => {
+  const client = await setUp(t)
+  const { vm } = await addMachine(client)
+  const { clusterId } = client.simulator.site
+  const permits = [`BACKUP_DISK@${vm.id}`, `RUN_VM@${vm.id}`, `CREATE_VM@${clusterId}`, 'CREATE_DISK']
+  const { id } = client.simulator.inventory.addAccount('user@internal', 'x', permits)
+  const shown = (await client.get(`users/${id}/permissions`)).json.permission
+  t.equal(shown.length, 3)
+  const names = async (permission: any): Promise<string[]> =>
+    (await client.get(`roles/${permission.role.id}/permits`)).json.permit.map((one: any) => one.name)
+  t.same(await names(shown.find((one: any) => one.vm?.id === vm.id)), ['backup_disk', 'run_vm'])
+  t.same(await names(shown.find((one: any) => one.cluster?.id === clusterId)), ['create_vm'])
+  const onSystem = shown.find((one: any) => one.vm === undefined && one.cluster === undefined)
+  t.same(Object.keys(onSystem).toSorted(), ['href', 'id', 'role', 'user'])
+  t.same(await names(onSystem), ['create_disk'])
+  const { authenticated_user: admin } = (await client.get('')).json
+  const [all] = (await client.get(`users/${admin.id}/permissions`)).json.permission
+  t.ok((await names(all)).includes('create_disk'), 'administrators may do all')
+  t.equal((await client.get(`users/${vm.id}/permissions`)).status, 404)
+  t.equal((await client.get(`roles/${vm.id}/permits`)).status, 404)
+})

@@ -10,6 +10,7 @@ import type { Engine } from '../engine/engine.ts'
 import { hasLink } from '../engine/json.ts'
 import type { ApiRoot } from '../engine/resources/api-root.ts'
 import { readApiRoot } from '../engine/resources/api-root.ts'
+import { CANNOT_END_TRANSFERS, mayEndTransfers, readGrants } from '../engine/resources/grants.ts'
 import { listAttachedDomains, listDataCenters, listHosts } from '../engine/resources/places.ts'
 import type { StorageDomain } from '../engine/resources/places.ts'
 import { listVms } from '../engine/resources/vms.ts'
@@ -52,6 +53,7 @@ export async function* checkPlatform(options: CheckOptions): AsyncGenerator<Find
   yield clockFinding(root, engine)
   yield await apiFinding(engine, { signal })
   yield await vmsFinding(engine, { signal })
+  yield await permissionsFinding(engine, { signal })
   yield* hostFindings(options)
   yield* storageFindings(engine, { signal })
   yield* settingFindings(options)
@@ -112,6 +114,21 @@ const vmsFinding = async (engine: Engine, options: AbortOptions): Promise<Findin
   return without === 0
     ? { name, status: 'ok', text }
     : { name, status: 'warning', text, hint: 'an engine of version 4.4 or later offers it for all' }
+}
+
+const permissionsFinding = async (engine: Engine, options: AbortOptions): Promise<Finding> => {
+  const name = 'permissions'
+  const grants = await readGrants(engine, options)
+  if (grants === undefined)
+    return {
+      name,
+      status: 'skipped',
+      text: 'the engine does not tell what the account may do',
+      hint: '--deep tries it',
+    }
+  if (mayEndTransfers(grants)) return { name, status: 'ok', text: 'the account may begin and end transfers' }
+  const hint = 'give it the role SuperUser, or see docs/ovirt-adapter.md, "What the account needs"'
+  return { name, status: 'failed', text: CANNOT_END_TRANSFERS, hint }
 }
 
 async function* hostFindings({ engine, config, signal }: CheckOptions): AsyncGenerator<Finding, void, undefined> {

@@ -11,10 +11,13 @@ import { BLANK_ID } from '../engine/ids.ts'
 import { itemsOf, textOf } from '../engine/json.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
 import type { DiskAttachment } from '../engine/resources/disks.ts'
+import { readGrants } from '../engine/resources/grants.ts'
+import type { Grant } from '../engine/resources/grants.ts'
 import { listVmSnapshots } from '../engine/resources/snapshots.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 import type { MachineDisk } from '../machine/machine-record.ts'
 import { chosenDisks } from './plan-disks.ts'
+import { checkTransfers } from './plan-permissions.ts'
 import type { Findings, RestoreSource } from './plan.ts'
 import { mapped } from './restore-map.ts'
 import type { NameMap } from './restore-map.ts'
@@ -42,6 +45,8 @@ export interface InPlaceTarget {
   readonly attachments: readonly DiskAttachment[]
   /** Ids of disks that snapshots of the engine have layers of, with the snapshots' descriptions. */
   readonly snapshotsOf: ReadonlyMap<string, readonly string[]>
+  /** What the account may do; undefined when the engine does not tell. */
+  readonly grants: readonly Grant[] | undefined
 }
 
 export interface InPlaceChoices {
@@ -64,7 +69,8 @@ export const readInPlaceTarget = async (engine: Engine, vm: Vm, { signal }: Abor
       snapshotsOf.set(diskId, [...(snapshotsOf.get(diskId) ?? []), description])
     }
   }
-  return { vm, attachments: await listAttachments(engine, vm.id, { signal }), snapshotsOf }
+  const attachments = await listAttachments(engine, vm.id, { signal })
+  return { vm, attachments, snapshotsOf, grants: await readGrants(engine, { signal }) }
 }
 
 export const planInPlace = (
@@ -81,6 +87,7 @@ export const planInPlace = (
     planDisk(disk, { source, target, choices }, findings),
   )
   const { problems, warnings } = findings
+  checkTransfers(target.grants, disks, problems)
   if (disks.length === 0 && problems.length === 0) problems.push('there is no disk to restore')
   const ids = new Set(disks.map(({ diskId }) => diskId))
   if (ids.size !== disks.length) problems.push('two stored disks would be written to one disk')

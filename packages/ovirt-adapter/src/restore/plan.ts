@@ -10,6 +10,7 @@ import type { MachineRecord, Named } from '../machine/machine-record.ts'
 import { planDisks } from './plan-disks.ts'
 import { planMachine } from './plan-machine.ts'
 import { planNics } from './plan-nics.ts'
+import { checkPermissions } from './plan-permissions.ts'
 import { planPlace } from './plan-place.ts'
 import type { RestoreMap } from './restore-map.ts'
 import type { RestoreTarget } from './target.ts'
@@ -152,6 +153,8 @@ export const planRestore = (source: RestoreSource, target: RestoreTarget, choice
   const nics =
     place && (choices.disksOnly === true ? [] : planNics(source.record, target, choices, { place, findings }))
   const machine = place && planMachine(source.record, target, choices, { place, findings })
+  if (place !== undefined && disks !== undefined)
+    checkPermissions(target.grants, { place, disks, makesMachine: choices.disksOnly !== true }, findings)
   const { problems, warnings, notRestored } = findings
   if (disks === undefined || nics === undefined || machine === undefined || problems.length > 0)
     return { kind: 'problems', problems }

@@ -4,6 +4,8 @@ import type { Engine } from '../engine/engine.ts'
 import { itemsOf, neededText, referenceOf, textOf } from '../engine/json.ts'
 import type { Json } from '../engine/json.ts'
 import { readApiRoot } from '../engine/resources/api-root.ts'
+import { readGrants } from '../engine/resources/grants.ts'
+import type { Grant } from '../engine/resources/grants.ts'
 import { listNetworks, listVnicProfiles } from '../engine/resources/networks.ts'
 import { listAttachedDomains, listClusters, listDataCenters } from '../engine/resources/places.ts'
 import type { Cluster, DataCenter, StorageDomain } from '../engine/resources/places.ts'
@@ -37,6 +39,8 @@ export interface RestoreTarget {
   readonly hosts: readonly Owned[]
   /** Names that begin like the one wanted. */
   readonly vmNames: readonly string[]
+  /** What the account may do; undefined when the engine does not tell. */
+  readonly grants: readonly Grant[] | undefined
 }
 
 /** @param name of the machine that is to be made */
@@ -66,6 +70,7 @@ export const readRestoreTarget = async (
     cpuProfiles: await listOwned(engine, '/cpuprofiles', { item: 'cpu_profile', owner: 'cluster' }, options),
     hosts: await listOwned(engine, '/hosts', { item: 'host', owner: 'cluster' }, options),
     vmNames: (await listVms(engine, { ...options, search: `name=${searchText(name)}` })).map(vm => vm.name),
+    grants: await readGrants(engine, options),
   }
 }
 

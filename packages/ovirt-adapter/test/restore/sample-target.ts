@@ -63,6 +63,7 @@ export const sampleTarget = (overrides: Partial<RestoreTarget> = {}): RestoreTar
   cpuProfiles: [{ id: 'cp1', name: 'Default', ownerId: 'c1000000-0000-0000-0000-00000000000a' }],
   hosts: [{ id: 'h1', name: 'host1', ownerId: 'c1000000-0000-0000-0000-00000000000a' }],
   vmNames: [],
+  grants: [{ permits: ['create_vm', 'create_disk'], objectId: undefined }],
   ...overrides,
 })
 

@@ -4,15 +4,17 @@ import type { Call } from '../http/call.ts'
 import { operationFailed } from '../http/api-error.ts'
 import type { World } from '../model/world.ts'
 
-export type Permit =
-  | 'BACKUP_DISK'
-  | 'CREATE_DISK'
-  | 'CREATE_VM'
-  | 'DELETE_VM'
-  | 'EDIT_DISK_PROPERTIES'
-  | 'EDIT_VM_PROPERTIES'
-  | 'INJECT_EXTERNAL_EVENTS'
-  | 'RUN_VM'
+export const PERMITS = [
+  'BACKUP_DISK',
+  'CREATE_DISK',
+  'CREATE_VM',
+  'DELETE_VM',
+  'EDIT_DISK_PROPERTIES',
+  'EDIT_VM_PROPERTIES',
+  'INJECT_EXTERNAL_EVENTS',
+  'RUN_VM',
+] as const
+export type Permit = (typeof PERMITS)[number]
 
 /**
  * Whether an object is shown in lists: all of them to administrators, to others what they have some permit on. With

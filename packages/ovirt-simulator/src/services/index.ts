@@ -9,6 +9,7 @@ import { diskRoutes } from './disks.ts'
 import { eventRoutes } from './events.ts'
 import { extraRoutes } from './extras.ts'
 import { nicRoutes } from './nics.ts'
+import { permissionRoutes } from './permissions.ts'
 import { plainRoutes } from './plain.ts'
 import { rootRoutes } from './root.ts'
 import { snapshotRoutes } from './snapshots.ts'
@@ -30,6 +31,7 @@ export const allRoutes = (world: World, transfers: Transfers): Route[] => [
     diskRoutes,
     storageDomainRoutes,
     eventRoutes,
+    permissionRoutes,
     plainRoutes,
   ].flatMap(routes => routes(world)),
 ]

@@ -154,7 +154,7 @@ const restoreOver = async (
   const report = await working(
     invocation,
     opened,
-    async context => await restoreInPlace(context, source, plan, { repositoryId, note: repositoryId, signal }),
+    async context => await restoreInPlace(context, source, plan, { note: repositoryId, signal }),
   )
   showInPlaceReport(terminal, report)
 }

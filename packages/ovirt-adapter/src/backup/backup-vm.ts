@@ -9,6 +9,7 @@ import type { AbortOptions } from '@granary/core'
 import { backup as storeDisks } from '@granary/dedup-store'
 import type { DiskProgress, Snapshot } from '@granary/dedup-store'
 import { listCheckpointDisks, listCheckpoints } from '../engine/resources/checkpoints.ts'
+import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
 import { compareLevels } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
@@ -23,9 +24,11 @@ import { endJournaled } from './end-backup.ts'
 import { gatherMachine } from './gather-machine.ts'
 import type { Gathered } from './gather-machine.ts'
 import { isInconsistent, markIfPaused } from './inconsistency.ts'
+import { isOwn } from './ownership.ts'
 import { pruneCheckpoints } from './prune-checkpoints.ts'
 import type { VmBackupReport } from './report.ts'
 import type { BackupContext, BackupVmOptions } from './settings.ts'
+import { staleCheckpoints } from './stale-checkpoints.ts'
 import { startBackup } from './start-backup.ts'
 import type { StartedBackup } from './start-backup.ts'
 import { planStore } from './store-disks.ts'
@@ -79,6 +82,7 @@ export const backupVm = async (
     method: 'api',
     snapshots: options.snapshots,
     checkpoints: await listCheckpoints(engine, vm.id, { signal }),
+    stale: await staleCheckpoints(context.journal, { engine: engine.base, vmId: vm.id }),
     disks: chosen.inBackup,
     canMix: compareLevels(level, MIXING_LEVEL) >= 0,
   })
@@ -278,15 +282,11 @@ const prune = async (
         one => one.backupKind === 'full' && !isInconsistent(one) && trackingOf(one, vm.id) !== undefined,
       )
   const kept = [tracking.checkpointId, lastFull === undefined ? undefined : trackingOf(lastFull, vm.id)?.checkpointId]
+  const includesForeign = isFull && settings.removesAllCheckpoints
+  const isUnwanted = ({ id, description }: Checkpoint): boolean =>
+    !kept.includes(id) && (includesForeign || isOwn(journal, repository.config.id, description))
   try {
-    return await pruneCheckpoints(engine, {
-      vmId: vm.id,
-      keep: new Set(kept.filter(id => id !== undefined)),
-      includesForeign: isFull && settings.removesAllCheckpoints,
-      journal,
-      repositoryId: repository.config.id,
-      signal,
-    })
+    return await pruneCheckpoints(engine, { vmId: vm.id, isUnwanted, signal })
   } catch (error) {
     if (!isGranaryError(error)) throw error
     return { removed: [], warnings: [`checkpoints are left for the next backup: ${error.message}`] }

@@ -16,6 +16,8 @@ export interface Base {
   readonly snapshot: Snapshot
   readonly tracking: Tracking
   readonly checkpointId: string
+  /** Disks that a copy after this one lacks: detached for a while, or left out. */
+  readonly wereAway: ReadonlySet<string>
 }
 
 export interface BaseChoice {
@@ -33,6 +35,8 @@ export interface BaseQuestion {
   readonly snapshots: readonly Snapshot[]
   /** What the engine has of this machine. */
   readonly checkpoints: readonly Checkpoint[]
+  /** Of these, those that do not know all that was written since. */
+  readonly stale: ReadonlySet<string> | 'all'
   /** What goes into the engine's backup. */
   readonly disks: readonly DiskAttachment[]
   /** Whether the engine takes disks without a checkpoint into an incremental backup, as it does from level 4.5 on. */
@@ -54,7 +58,8 @@ export const chooseBase = (question: BaseQuestion): BaseChoice => {
   if (lost !== undefined) return full(lost)
   const candidates =
     kind === 'differential' ? earlier.filter(({ snapshot }) => snapshot.backupKind === 'full').slice(-1) : earlier
-  const base = candidates.toReversed().flatMap(candidate => withCheckpoint(candidate, question))[0]
+  const found = candidates.toReversed().flatMap(candidate => withCheckpoint(candidate, question))[0]
+  const base = found && { ...found, wereAway: disksAway(found, earlier) }
   if (base === undefined) return full(noCheckpoint(candidates.at(-1)?.tracking, question))
   const stranger = question.canMix ? undefined : firstStranger(base, question)
   if (stranger !== undefined) {
@@ -90,17 +95,31 @@ export const isTrackable = ({ format, isIncremental }: DiskAttachment['disk']): 
 
 const withCheckpoint = (
   { snapshot, tracking }: { snapshot: Snapshot; tracking: Tracking },
-  { checkpoints }: BaseQuestion,
-): Base[] => {
+  { checkpoints, stale }: BaseQuestion,
+): Omit<Base, 'wereAway'>[] => {
   const { checkpointId } = tracking
+  if (checkpointId === undefined || isStale(checkpointId, stale)) return []
   const isThere = checkpoints.some(({ id, isValid }) => id === checkpointId && isValid)
-  return checkpointId !== undefined && isThere ? [{ snapshot, tracking, checkpointId }] : []
+  return isThere ? [{ snapshot, tracking, checkpointId }] : []
 }
 
-const noCheckpoint = (tracking: Tracking | undefined, { checkpoints, kind }: BaseQuestion): string => {
+const isStale = (id: string, stale: BaseQuestion['stale']): boolean => stale === 'all' || stale.has(id)
+
+/** What another machine wrote to a disk meanwhile, no checkpoint of this one need know (CONTRACT §4.4). */
+const disksAway = (
+  base: { readonly snapshot: Snapshot; readonly tracking: Tracking },
+  earlier: readonly { readonly snapshot: Snapshot; readonly tracking: Tracking }[],
+): ReadonlySet<string> => {
+  const later = earlier.slice(earlier.findIndex(({ snapshot }) => snapshot === base.snapshot) + 1)
+  const ids = base.tracking.disks.map(({ id }) => id)
+  return new Set(ids.filter(id => later.some(({ tracking }) => tracking.disks.every(disk => disk.id !== id))))
+}
+
+const noCheckpoint = (tracking: Tracking | undefined, { checkpoints, stale, kind }: BaseQuestion): string => {
   if (tracking === undefined) return `there is no full backup that a ${kind} one could start from: a full backup`
   const id = tracking.checkpointId
   if (id === undefined) return 'the engine made no checkpoint with the last backup: a full backup'
+  if (isStale(id, stale)) return 'the machine was restored in place since its last backup: a full backup'
   const isInvalid = checkpoints.some(checkpoint => checkpoint.id === id)
   return `checkpoint ${id} ${isInvalid ? 'is no longer valid' : 'is no longer there'}: a full backup`
 }
@@ -131,6 +150,8 @@ export const baseOfDisk = (
   if (disk.format === 'raw') return because('its format is raw, which the engine does not track')
   if (!disk.isIncremental) return because('incremental backup is not enabled for it')
   if (before === undefined) return because('it is new')
+  if (base.wereAway.has(disk.id))
+    return because('a copy since the last full one lacks it: it was detached, or left out')
   if (!before.isTracked) return because('the last checkpoint does not cover it')
   if (before.sizeBytes !== disk.sizeBytes) return because('its size has changed')
   return mode === 'full' ? because('the engine says so') : { name: before.name }

@@ -15,12 +15,16 @@ export const describeOwner = (
   note: string,
 ): string => `${prefixOf(installation, repositoryId)}${run} ${note}`
 
-/** Whether it was made by this installation, for this repository, in whatever run. */
+/**
+ * Whether it was made by this installation, in whatever run.
+ *
+ * @param repositoryId undefined: for whatever repository
+ */
 export const isOwn = (
   { installation }: Pick<Journal, 'installation'>,
-  repositoryId: string,
+  repositoryId: string | undefined,
   description: string,
 ): boolean => description.startsWith(prefixOf(installation, repositoryId))
 
-const prefixOf = (installation: string, repositoryId: string): string =>
-  `${MARK} ${installation} ${repositoryId.slice(0, 8)} `
+const prefixOf = (installation: string, repositoryId?: string): string =>
+  `${MARK} ${installation} ${repositoryId === undefined ? '' : `${repositoryId.slice(0, 8)} `}`

@@ -1,6 +1,6 @@
 /**
- * Removes checkpoints that no backup will start from: bitmaps pile up and make merges of snapshots fail. Only after the new
- * snapshot is committed, only of machines that are up or down, and only ours unless we are told otherwise.
+ * Removes checkpoints that no backup will start from: bitmaps pile up and make merges of snapshots fail. Only of machines that
+ * are up or down.
  *
  * @module
  */
@@ -12,19 +12,11 @@ import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import { readVm } from '../engine/resources/vms.ts'
 import type { Vm } from '../engine/resources/vms.ts'
 import { waitFor } from '../engine/wait-for.ts'
-import type { Journal } from '../journal/journal.ts'
-import { isOwn } from './ownership.ts'
 import { isPassing } from './vm-state.ts'
 
 export interface PruneOptions extends AbortOptions {
   readonly vmId: string
-  /** Those that backups may still start from. */
-  readonly keep: ReadonlySet<string>
-  /** All others, whoever made them. */
-  readonly includesForeign: boolean
-  readonly journal: Journal
-  /** Other repositories have bases of their own. */
-  readonly repositoryId: string
+  readonly isUnwanted: (checkpoint: Checkpoint) => boolean
 }
 
 /** How long the engine may take to remove one, and a machine to pass from one state to the next. */
@@ -36,11 +28,9 @@ const REFUSAL_TIMEOUT_MS = 30_000
 /** @returns what was removed, and a warning for each that stays against our wish */
 export const pruneCheckpoints = async (
   engine: Engine,
-  { vmId, keep, includesForeign, journal, repositoryId, signal }: PruneOptions,
+  { vmId, isUnwanted, signal }: PruneOptions,
 ): Promise<{ removed: readonly string[]; warnings: readonly string[] }> => {
   const removed: string[] = []
-  const isUnwanted = ({ id, description }: Checkpoint): boolean =>
-    !keep.has(id) && (includesForeign || isOwn(journal, repositoryId, description))
   const unwanted = (await listCheckpoints(engine, vmId, { signal })).filter(isUnwanted)
   for (const { id } of unwanted) {
     const { name, status } = await readSteady(engine, vmId, { signal })

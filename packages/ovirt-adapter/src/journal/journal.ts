@@ -74,6 +74,16 @@ export class Journal implements AsyncDisposable {
     return [...this.#pending.values()]
   }
 
+  /** What any run has begun and not ended, this one's last: living ones and dead ones. */
+  async allPending(): Promise<readonly PendingEntry[]> {
+    const others: PendingEntry[] = []
+    for (const run of await this.#otherRuns()) {
+      const state = await readRunFile(this.#pathsOf(run).path).catch(ignoreMissing)
+      others.push(...(state?.pending.values() ?? []))
+    }
+    return [...others, ...this.pending]
+  }
+
   /**
    * Writes down what is about to be made. Durable when it resolves: ask the engine only then.
    *
@@ -91,13 +101,16 @@ export class Journal implements AsyncDisposable {
   /** What runs left behind whose processes are dead, oldest first. Runs that live are left out. */
   async abandoned(): Promise<readonly AbandonedRun[]> {
     const runs: AbandonedRun[] = []
-    for (const name of (await readdir(join(this.#folder, 'runs'))).filter(file => file.endsWith('.jsonl'))) {
-      const run = name.slice(0, -'.jsonl'.length)
-      if (run === this.run) continue
+    for (const run of await this.#otherRuns()) {
       const abandoned = await this.#takeOver(run)
       if (abandoned !== undefined) runs.push(abandoned)
     }
     return runs.toSorted((one, other) => one.timeMs - other.timeMs)
+  }
+
+  async #otherRuns(): Promise<readonly string[]> {
+    const files = (await readdir(join(this.#folder, 'runs'))).filter(file => file.endsWith('.jsonl'))
+    return files.map(file => file.slice(0, -'.jsonl'.length)).filter(run => run !== this.run)
   }
 
   async #takeOver(run: string): Promise<AbandonedRun | undefined> {

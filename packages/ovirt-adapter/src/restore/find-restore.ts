@@ -1,9 +1,9 @@
 /** Restores that broke off, as the journal has them. @module */
 import { GranaryError } from '@granary/core'
+import { IN_PLACE_KIND } from '../backup/stale-checkpoints.ts'
 import { factOf } from '../journal/entry.ts'
 import type { PendingEntry } from '../journal/entry.ts'
 import type { AbandonedRun, Journal, JournalEntry } from '../journal/journal.ts'
-import { IN_PLACE_KIND } from './in-place.ts'
 import { RESTORE_KIND } from './restore-state.ts'
 
 const isRestore = ({ kind }: PendingEntry): boolean => kind === RESTORE_KIND || kind === IN_PLACE_KIND

@@ -9,6 +9,8 @@ import type { AbortOptions } from '@granary/core'
 import type { Engine } from '../engine/engine.ts'
 import { BLANK_ID } from '../engine/ids.ts'
 import { itemsOf, textOf } from '../engine/json.ts'
+import { listCheckpoints } from '../engine/resources/checkpoints.ts'
+import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import { listAttachments } from '../engine/resources/disks.ts'
 import type { DiskAttachment } from '../engine/resources/disks.ts'
 import { readGrants } from '../engine/resources/grants.ts'
@@ -45,6 +47,7 @@ export interface InPlaceTarget {
   readonly attachments: readonly DiskAttachment[]
   /** Ids of disks that snapshots of the engine have layers of, with the snapshots' descriptions. */
   readonly snapshotsOf: ReadonlyMap<string, readonly string[]>
+  readonly checkpoints: readonly Checkpoint[]
   /** What the account may do; undefined when the engine does not tell. */
   readonly grants: readonly Grant[] | undefined
 }
@@ -70,7 +73,8 @@ export const readInPlaceTarget = async (engine: Engine, vm: Vm, { signal }: Abor
     }
   }
   const attachments = await listAttachments(engine, vm.id, { signal })
-  return { vm, attachments, snapshotsOf, grants: await readGrants(engine, { signal }) }
+  const checkpoints = await listCheckpoints(engine, vm.id, { signal })
+  return { vm, attachments, snapshotsOf, checkpoints, grants: await readGrants(engine, { signal }) }
 }
 
 export const planInPlace = (
@@ -83,6 +87,10 @@ export const planInPlace = (
   if (vm.status !== 'down') findings.problems.push(`machine "${vm.name}" is ${vm.status}: shut it down first`)
   if (vm.templateId !== undefined && vm.templateId !== BLANK_ID)
     findings.problems.push(`machine "${vm.name}" is based on a template: restore to new disks`)
+  if (target.checkpoints.some(({ hasState }) => !hasState))
+    findings.problems.push(
+      `machine "${vm.name}" has checkpoints, which need not know what would be written, and an engine before 4.4.7 removes none of a machine that is down: restore to new disks`,
+    )
   const disks = chosenDisks(source.record.disks, choices, findings).flatMap(disk =>
     planDisk(disk, { source, target, choices }, findings),
   )

@@ -7,8 +7,12 @@
 import { randomBytes } from 'node:crypto'
 import { GranaryError, isGranaryError, mapOrdered } from '@granary/core'
 import type { AbortOptions } from '@granary/core'
+import { isOwn } from '../backup/ownership.ts'
 import { pruneCheckpoints } from '../backup/prune-checkpoints.ts'
+import { IN_PLACE_KIND, STALE_FACT, VM_FACT } from '../backup/stale-checkpoints.ts'
 import type { Engine } from '../engine/engine.ts'
+import { listCheckpoints } from '../engine/resources/checkpoints.ts'
+import type { Checkpoint } from '../engine/resources/checkpoints.ts'
 import { findTransfer } from '../engine/resources/transfers.ts'
 import { factOf, factsOf } from '../journal/entry.ts'
 import type { Journal, JournalEntry } from '../journal/journal.ts'
@@ -20,8 +24,6 @@ import type { InPlaceDisk, InPlacePlan } from './in-place-plan.ts'
 import { limitSource } from './limit-source.ts'
 import { ensureUpload, finalizeUpload, listOpenUploads, pauseUpload } from './upload-transfer.ts'
 
-export const IN_PLACE_KIND = 'restore-in-place'
-
 export interface InPlaceReport {
   readonly restoreId: string
   readonly vmId: string
@@ -32,8 +34,7 @@ export interface InPlaceReport {
 }
 
 export interface InPlaceOptions extends AbortOptions {
-  /** Whose checkpoints are dropped afterwards. */
-  readonly repositoryId: string
+  /** Kept with the journal, for whoever resumes. */
   readonly note?: string
 }
 
@@ -47,12 +48,12 @@ export const restoreInPlace = async (
   context: RestoreContext,
   source: ReadableSource,
   plan: InPlacePlan,
-  { repositoryId, note = '', signal }: InPlaceOptions,
+  { note = '', signal }: InPlaceOptions = {},
 ): Promise<InPlaceReport> => {
   const entry = await context.journal.begin(IN_PLACE_KIND, context.engine.base, {
     restore: randomBytes(4).toString('hex'),
     snapshot: plan.snapshotId,
-    repository: repositoryId,
+    [VM_FACT]: plan.vmId,
     plan: JSON.stringify(plan),
     note,
     ...Object.assign({}, ...plan.disks.map(({ diskId }, index) => diskFacts(index, { id: diskId }))),
@@ -255,9 +256,11 @@ const endUpload = async (
 }
 
 /**
- * Frees the disks, and drops our checkpoints: they do not know what was written, so the next backup is a full one.
+ * Frees the disks, and drops the checkpoints of this installation: they need not know what was written, so the next backup is
+ * a full one, in whatever repository.
  *
- * @returns what was removed; the entry stays open as long as one remains, so that the next start tries again
+ * @returns what was removed; the entry stays open as long as one remains, so that no backup starts from it and the next start
+ *   tries again
  */
 export const finishInPlace = async (
   engine: Engine,
@@ -266,6 +269,12 @@ export const finishInPlace = async (
   { settings, signal }: AbortOptions & { readonly settings: RestoreSettings },
 ): Promise<{ readonly removed: readonly string[]; readonly warnings: readonly string[] }> => {
   const { disks, vmId } = inPlacePlanOf(entry)
+  if (entry.pending.facts[STALE_FACT] === undefined) {
+    const own = (await listCheckpoints(engine, vmId, { signal })).filter(one =>
+      isOwn(journal, undefined, one.description),
+    )
+    await entry.learn({ [STALE_FACT]: own.map(({ id }) => id) })
+  }
   for (const [index, { diskId }] of disks.entries()) {
     const { transferId, isUploaded } = stateOf(entry, index)
     if (isUploaded || transferId === undefined) continue
@@ -273,15 +282,19 @@ export const finishInPlace = async (
     await endUpload(engine, { transferId, diskId }, { settings, signal })
     await entry.learn(diskFacts(index, { uploaded: true }))
   }
-  const repositoryId = factOf(entry.pending, 'repository') ?? ''
-  const pruned = await pruneCheckpoints(engine, {
-    vmId,
-    keep: new Set(),
-    includesForeign: false,
-    journal,
-    repositoryId,
-    signal,
-  })
-  if (pruned.warnings.length === 0) await entry.end()
-  return pruned
+  const stale = new Set(factsOf(entry.pending, STALE_FACT))
+  const { removed, warnings } = await pruneCheckpoints(engine, { vmId, isUnwanted: ({ id }) => stale.has(id), signal })
+  const remaining = await listCheckpoints(engine, vmId, { signal })
+  const left = remaining.filter(({ id }) => stale.has(id))
+  if (left.length === 0) {
+    await entry.end()
+    return { removed, warnings: [...warnings, ...foreignWarnings(remaining)] }
+  }
+  const text = `checkpoints from before the restore are still there (${left.map(({ id }) => id).join(', ')}): no backup starts from them, and the next start tries again to remove them`
+  return { removed, warnings: [...warnings, text] }
 }
+
+const foreignWarnings = ({ length }: readonly Checkpoint[]): readonly string[] =>
+  length === 0
+    ? []
+    : [`${length} checkpoints of other products or installations stay: let their next backup be a full one`]

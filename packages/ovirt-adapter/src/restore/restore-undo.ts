@@ -1,9 +1,10 @@
 /** What the next start does with restores that broke off: those that can go on are told and left. @module */
 import type { Undo, UndoContext, UndoTable } from '../clean/undo.ts'
 import type { Outcome } from '../clean/undo.ts'
+import { IN_PLACE_KIND } from '../backup/stale-checkpoints.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { RestoreSettings } from './context.ts'
-import { IN_PLACE_KIND, finishInPlace, inPlacePlanOf, releaseAll, restoreIdOf } from './in-place.ts'
+import { finishInPlace, inPlacePlanOf, releaseAll, restoreIdOf } from './in-place.ts'
 import { RESTORE_KIND, RestoreState } from './restore-state.ts'
 import { undoRestore } from './undo.ts'
 

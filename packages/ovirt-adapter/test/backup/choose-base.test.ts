@@ -41,6 +41,7 @@ const checkpoint = (id: string, isValid = true) => ({
   id,
   isValid,
   parentId: undefined,
+  hasState: true,
   description: '',
   creationMs: 0,
 })
@@ -51,6 +52,7 @@ const question = (changes: Partial<BaseQuestion> = {}): BaseQuestion => ({
   method: 'api',
   snapshots: [snapshot('1', 'full', 'c1'), snapshot('2', 'incremental', 'c2')],
   checkpoints: [checkpoint('c1'), checkpoint('c2')],
+  stale: new Set(),
   disks: [attachment('a')],
   canMix: true,
   ...changes,
@@ -119,6 +121,12 @@ t.test('a full one instead, and why', async t => {
   }
 })
 
+t.test('no backup starts from a checkpoint that is stale', async t => {
+  t.strictSame(choose({ stale: new Set(['c2']) }), ['incremental 1/c1'])
+  for (const stale of [new Set(['c1', 'c2']), 'all'] as const)
+    t.match(choose({ stale }), ['full', /restored in place since its last backup/])
+})
+
 t.test('a copy marked inconsistent is never a base', async t => {
   const marked = { ...snapshot('3', 'full', 'c3'), labels: { inconsistent: 'the machine was started' } }
   const snapshots = [snapshot('1', 'full', 'c1'), marked]
@@ -145,4 +153,7 @@ t.test('one disk is read in full while the others are not, and why (MODULE rules
   t.match(read({ backup: 'none' }), /not enabled/)
   t.match(read({ provisioned_size: 2 * GIB }), /size has changed/)
   t.match(read({}, undefined, 'b'), /new/)
+  const gone = snapshot('2', 'incremental', 'c2', { disks: [] })
+  const { base: older } = chooseBase(question({ kind: 'differential', snapshots: [snapshot('1', 'full', 'c1'), gone] }))
+  t.match(baseOfDisk(older as Base, attachment('a'), undefined), { warning: /detached, or left out/ })
 })

@@ -57,9 +57,7 @@ const attempt = async (
       return { outcome: 'completes', diskIds: disks.map(({ id }) => id) }
     }
     const target = await readInPlaceTarget(site.engine, await readVm(site.engine, vmId), {})
-    const { disks } = await restoreInPlace(context, source, requirePlan(planInPlace(source, target)), {
-      repositoryId: '',
-    })
+    const { disks } = await restoreInPlace(context, source, requirePlan(planInPlace(source, target)), {})
     return { outcome: 'completes', diskIds: disks.map(({ id }) => id) }
   } catch {
     return { outcome: 'undone', diskIds: [] }

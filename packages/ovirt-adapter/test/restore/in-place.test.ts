@@ -68,11 +68,12 @@ t.test('only what differs is written, and the next backup starts anew', async t 
       description,
       diskIds,
     })
-  const report = await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId), { repositoryId })
+  const report = await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId))
   await expectEqual(t, site, source, diskIds)
   for (const { writtenBytes } of report.disks)
     t.ok(writtenBytes > 0 && writtenBytes <= 256 * 1024, `${writtenBytes} bytes`)
   t.equal(report.removedCheckpoints.length, 1, 'only ours')
+  t.match(report.warnings, [/1 checkpoints of other products/])
   t.match(site.simulator.vm(vmId).checkpoints, [{ description: 'a foreign product' }])
   t.same(journal.pending, [])
   t.same(cancelled(site), [])
@@ -126,7 +127,6 @@ t.test('nothing is written before the transfers on all disks are open', async t 
     },
     source,
     await planOf(site, source, vmId),
-    { repositoryId: '' },
   )
   t.same(openings, [2, 2])
   await expectEqual(t, site, source, diskIds)
@@ -143,7 +143,7 @@ t.test('nothing is written before the transfers on all disks are open', async t 
     after: 1,
     times: 1,
   })
-  await t.rejects(restoreInPlace(context, source, await planOf(site, source, vmId), { repositoryId: '' }), {
+  await t.rejects(restoreInPlace(context, source, await planOf(site, source, vmId)), {
     code: 'GRANARY_REMOTE',
   })
   t.same(journal.pending, [])
@@ -160,7 +160,6 @@ const breakOff = async (t: Test, site: RestoreSite, source: ReadableSource, vmId
   await using journal: Journal = await site.openJournal()
   const { signal, onEvent } = abortAt(1)
   const failure = restoreInPlace({ ...site.context(journal), onEvent }, source, await planOf(site, source, vmId), {
-    repositoryId: '',
     signal,
   })
   await t.rejects(failure)
@@ -199,7 +198,7 @@ t.test('cleaning frees the disks, and never removes them', async t => {
   t.same(cancelled(site), [])
   // And the same restore again makes it whole.
   await using journal = await site.openJournal()
-  await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId), { repositoryId: '' })
+  await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId))
   await expectEqual(t, site, source, diskIds)
 })
 
@@ -210,7 +209,7 @@ t.test('whichever answer is lost, in place', async t => {
     const disarm = site.simulator.faults.http.add({ kind: 'lose-answer', method: 'POST', path, times: 1 })
     await site.simulator.image(diskIds[0] ?? '').write(8192, seededBytes(512, 5))
     await using journal = await site.openJournal()
-    await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId), { repositoryId: '' })
+    await restoreInPlace(site.context(journal), source, await planOf(site, source, vmId))
     disarm()
     await expectEqual(t, site, source, diskIds)
   }

@@ -46,6 +46,6 @@ if ('name' in task.way) {
   const vm = await readVm(engine, task.way.inPlaceOf)
   const plan = requirePlan(planInPlace(source, await readInPlaceTarget(engine, vm, {})))
   process.send?.('begins')
-  await restoreInPlace(context, source, plan, { repositoryId: '' })
+  await restoreInPlace(context, source, plan)
 }
 process.exit(0)

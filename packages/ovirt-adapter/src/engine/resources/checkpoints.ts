@@ -8,6 +8,11 @@ export interface Checkpoint {
   readonly id: string
   readonly parentId: string | undefined
   readonly isValid: boolean
+  /**
+   * Engines that tell a checkpoint's state remove any one, also of a machine that is down; those before 4.4.7 only the oldest,
+   * of one that runs (CONTRACT §4.4).
+   */
+  readonly hasState: boolean
   /** The backup's. */
   readonly description: string
   readonly creationMs: number | undefined
@@ -17,6 +22,7 @@ const decodeCheckpoint = (json: Json): Checkpoint => ({
   id: neededText(json, 'id'),
   parentId: textOf(json, 'parent_id'),
   isValid: textOf(json, 'state') !== 'invalid',
+  hasState: textOf(json, 'state') !== undefined,
   description: textOf(json, 'description') ?? '',
   creationMs: timeOf(json, 'creation_date'),
 })

@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { Engine, Journal } from '@granary/ovirt-adapter'
 import { createRealClock } from '@granary/ovirt-simulator'
 import { createRepository, granary } from './in-process.ts'
 import { startEngine } from './simulated-engine.ts'
@@ -83,6 +84,31 @@ t.test('ovirt clean with nothing to clean', async t => {
   const { code, text } = await granary(['ovirt', 'clean', '--config', config])
   t.equal(code, 0)
   t.equal(text, 'nothing is left on the engine\n')
+})
+
+t.test('ovirt clean: an overlay that is not proven committed stays, and the exit code says so', async t => {
+  const { simulator, config, folder } = await startEngine(t)
+  const scratch = join(folder, 'scratch')
+  const ours = join(scratch, 'granary-0123456789ab')
+  await mkdir(ours, { recursive: true })
+  const overlay = join(ours, 'vda.qcow2')
+  await writeFile(overlay, 'the only copy of what the guest wrote last')
+  {
+    // A run that died: what it began was never ended. Nor is there a libvirt to ask.
+    await using engine = new Engine({ url: simulator.url, apiCa: simulator.ca, ...simulator.credentials })
+    await using journal = await Journal.open({ folder: join(folder, 'journal') })
+    const domain = '6f2f1d1e-1111-4222-8333-444455556666'
+    const uri = `qemu:///system?socket=${join(folder, 'none')}`
+    const disks = [{ target: 'vda', base: join(folder, 'base'), format: 'qcow2', overlay }]
+    const intent = { kind: 'host-overlay', domain, uri, folder: ours, scratchInode: 0, token: 't', disks }
+    await journal.begin('host-overlay', engine.base, { vm: domain, vmName: 'web', uri, intent: JSON.stringify(intent) })
+  }
+  for (const more of [[], ['--yes'], ['--yes']]) {
+    const { code, text } = await granary(['ovirt', 'clean', '--config', config, '--json', ...more])
+    t.equal(code, 3, `clean ${more.join(' ')}`)
+    t.match(objects(text), [{ type: 'recovered', kind: 'host-overlay', outcome: 'failed' }])
+  }
+  t.equal(await readFile(overlay, 'utf8'), 'the only copy of what the guest wrote last')
 })
 
 /** The command waits by the clock of this machine; an engine whose clock is faster keeps it waiting less. */

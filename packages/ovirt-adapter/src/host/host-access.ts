@@ -10,7 +10,7 @@ export type HostAccessSettings = Pick<HostPath, 'libvirtAuthFile' | 'libvirtSshU
 
 export interface HostReach {
   readonly libvirt: Libvirt
-  /** Whether it is the host we run on: only there are sockets and volumes at hand. */
+  /** Whether it is the host we run on: only there are sockets of QEMU at hand. */
   readonly isHere: boolean
 }
 

@@ -80,5 +80,4 @@ export interface VmOptions {
   readonly config?: Attributes
   /** Whether a guest agent answers. @default true */
   readonly hasAgent?: boolean
-  readonly tagIds?: readonly string[]
 }

@@ -191,12 +191,6 @@ export class Inventory {
     return id
   }
 
-  addTag(name: string): string {
-    const id = randomUUID()
-    this.#world.plain.tags.set(id, { id, name, parent: { id: BLANK_ID } })
-    return id
-  }
-
   /** @param name `user@profile` */
   addAccount(name: string, password: string, permits: readonly string[] | 'superuser' = 'superuser'): Account {
     const isSuperUser = permits === 'superuser'
@@ -276,7 +270,7 @@ export class Inventory {
 
   /** A machine with disks of zeros; its disks' ids are the keys of `attachments`, in order. */
   async addVm(options: VmOptions): Promise<Vm> {
-    const { name, clusterId, disks = [], nics = [], config = {}, hasAgent = true, tagIds = [] } = options
+    const { name, clusterId, disks = [], nics = [], config = {}, hasAgent = true } = options
     const vm = createVm(this.#world, {
       body: { ...config, name, cluster: { id: clusterId }, template: { id: BLANK_ID } },
     })
@@ -288,7 +282,6 @@ export class Inventory {
       const made = newNic(this.#world, vm, nic)
       vm.nics.set(String(made['id']), made)
     }
-    for (const tag of tagIds) vm.tags.add(tag)
     vm.hasAgent = hasAgent
     const host = [...this.#world.plain.hosts.values()].find(one => (one['cluster'] as Attributes)['id'] === clusterId)
     vm.status = options.status ?? (host === undefined ? 'down' : 'up')

@@ -195,6 +195,8 @@ test('§4.2 a VM that stops during a live backup takes it along: reads fail, fin
   await client.post(`imagetransfers/${transfer.id}/cancel`, {})
   await phase(client, `imagetransfers/${transfer.id}`, 'finished_failure')
   t.equal((await endBackup(client, machine, backup.id)).phase, 'failed')
+  const events = (await client.get(`events?search=${backup.id}`)).json.event
+  t.ok(events.some((event: any) => event.code === '10795'))
   t.match(simulator.state(), CLEAN)
   t.same((await client.get(`vms/${machine.vm.id}/checkpoints`)).json, {}, 'its checkpoint is gone as well')
 })

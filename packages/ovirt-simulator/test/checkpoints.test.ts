@@ -98,6 +98,17 @@ test('§4.4 a crash leaves the bitmap in use: event 10791, the backup fails, all
   t.match(simulator.state(), CLEAN)
 })
 
+test('§4.4 a checkpoint of a running VM that cannot be redefined takes the whole chain with it: event 10798', async t => {
+  const { client, machine, simulator, path } = await setUpMachine(t)
+  const first = await wholeBackup(client, machine)
+  await wholeBackup(client, machine)
+  simulator.crashVm(machine.vm.id)
+  simulator.faults.startVm(machine.vm.id)
+  t.equal((await client.send('DELETE', `${path}/checkpoints/${first.to_checkpoint_id}`)).status, 200)
+  await client.until(`${path}/checkpoints`, ({ json }) => json.checkpoint === undefined)
+  t.equal((await client.get('events?max=1')).json.event[0].code, '10798')
+})
+
 test('§4.4 a detached disk leaves its checkpoints', async t => {
   const { client, machine } = await setUpMachine(t, {}, { disks: 2 })
   const [kept = '', gone = ''] = machine.diskIds

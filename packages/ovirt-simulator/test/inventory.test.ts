@@ -31,6 +31,9 @@ test('§2.1 a VM: its host only while it runs, what the agent tells, its sub-col
   t.equal((await client.get(`${path}/nics/${nic.id}/reporteddevices`)).json.reported_device[0].ips.ip[0].version, 'v4')
   for (const name of ['sessions', 'watchdogs', 'permissions', 'numanodes', 'hostdevices'])
     t.equal((await client.get(`${path}/${name}`)).text, '{ }', name)
+  for (const name of ['applications', 'statistics', 'reporteddevices', 'snapshots', 'nics'])
+    for (const [one] of Object.values((await client.get(`${path}/${name}`)).json) as any[])
+      t.same((await client.get(one.href)).json, one, `each of the ${name} is where it says`)
   await client.post(`${path}/stop`, {})
   const down = (await client.get(path)).json
   t.notOk('host' in down)

@@ -84,6 +84,8 @@ test('§1.5 follow: links of links, lists that are there already, what cannot be
   const host = (await client.get(`vms/${vm.id}?follow=host.cluster.data_center`)).json.host
   t.equal(host.cluster.data_center.name, 'Default')
   t.equal((await client.get(`vms/${vm.id}?follow=name`)).status, 400)
+  const deep = Array.from({ length: 20 }, () => 'snapshots.vm').join('.')
+  t.equal((await client.get(`vms/${vm.id}?follow=${deep}`)).status, 400, 'each list multiplies what is looked up')
   t.equal((await client.get(`vms/${vm.id}?follow=quota`)).status, 200, 'a link that is absent')
 })
 

@@ -165,7 +165,9 @@ const endBackup = async (world: World, vm: Vm, backup: Backup): Promise<void> =>
   if (backup.engine !== 'hybrid') {
     // The job of a VM that stopped meanwhile cannot be stopped any more.
     const isLost = backup.engine === 'live' && (vm.status === 'down' || backup.isBroken)
-    return isLost ? await fail(world, vm, backup, 'VM stopped meanwhile') : await succeed(world, vm, backup)
+    if (!isLost) return await succeed(world, vm, backup)
+    tell(world, vm, backup, EVENT.backupFinalizeFailed, 'error', 'could not be finalized: VM stopped meanwhile')
+    return await fail(world, vm, backup, 'VM stopped meanwhile')
   }
   tell(world, vm, backup, EVENT.backupStopped, 'normal', 'stopped')
   setPhase(world, backup, 'finalizing')

@@ -84,13 +84,13 @@ export const deleteCheckpoint = (world: World, vm: Vm, checkpoint: Checkpoint): 
   after(world, TICK_MS, () => {
     vm.locks.delete(`checkpoint ${checkpoint.id}`)
     if (!vm.checkpoints.includes(checkpoint)) return
-    dropCheckpoint(world, vm, checkpoint)
-    addEvent(
-      world,
-      EVENT.checkpointDeleted,
-      'normal',
-      `Checkpoint ${checkpoint.id} of VM ${String(vm.config['name'])} was deleted.`,
-      { vm: { id: vm.id } },
-    )
+    // For a running VM the chain is redefined first; what cannot be goes as a whole.
+    const isLost = vm.status === 'up' && vm.checkpoints.some(({ id }) => isInconsistent(world, vm, id))
+    if (isLost) wipeCheckpoints(world, vm)
+    else dropCheckpoint(world, vm, checkpoint)
+    const what = `Checkpoint ${checkpoint.id} of VM ${String(vm.config['name'])}`
+    const about = { vm: { id: vm.id } }
+    if (isLost) addEvent(world, EVENT.checkpointDeleteFailed, 'error', `${what} could not be deleted.`, about)
+    else addEvent(world, EVENT.checkpointDeleted, 'normal', `${what} was deleted.`, about)
   })
 }

@@ -4,11 +4,10 @@
  * @see CONTRACT §5.2 to §5.5
  * @module
  */
-import { randomUUID } from 'node:crypto'
 import { GranaryError, isGranaryError } from '@granary/core'
 import { operationFailed } from '../http/api-error.ts'
 import type { MomentName } from '../model/moments.ts'
-import type { Disk, Transfer, TransferPhase } from '../model/state.ts'
+import type { Transfer, TransferPhase } from '../model/state.ts'
 import type { World } from '../model/world.ts'
 import { isAtLeast } from '../profiles.ts'
 import { removeDisk } from './create-disk.ts'
@@ -16,40 +15,30 @@ import { EVENT, addEvent } from './events.ts'
 import type { ImageHosts } from './image-hosts.ts'
 import { TICK_MS, after, purgeAfter } from './ticker.ts'
 import { openTransferImage } from './transfer-image.ts'
-import type { SimulatedDisk } from '../volumes/simulated-disk.ts'
-import type { WriteBackDisk } from '../imageio/write-back-disk.ts'
 import type { TransferImage } from './transfer-image.ts'
+import { TransferTickets } from './transfer-tickets.ts'
+import type { TicketUrls } from './transfer-tickets.ts'
 
 const START_MS = 2_000
 /** Ticks begin soon after a change and become rarer up to the usual rate. */
 const FIRST_TICK_MS = 2_000
-/** ImageTransferClientTicketValidityInSeconds, and how the engine renews it. */
-const TICKET_SECONDS = 300
 const KEEP_MS = { success: 15 * 60_000, failure: 30 * 60_000 } as const
 /** Ticks in a row that must see a download complete and idle. */
 const AUTO_FINALIZE_TICKS = 2
 
 const ANY_DISK = '*'
 
-interface Session {
-  readonly hostId: string
-  readonly ticketId: string
-  readonly url: string
-  readonly cache: WriteBackDisk | undefined
-}
-
 /** Runs the transfers of one installation. */
 export class Transfers {
   readonly #world: World
-  readonly #hosts: ImageHosts
-  /** Tickets, and what is behind them, which outlives a pause; both by transfer. */
-  readonly #sessions = new Map<string, Session>()
+  readonly #tickets: TransferTickets
+  /** What is behind the tickets, by transfer; it outlives a pause. */
   readonly #images = new Map<string, TransferImage>()
   readonly #failingVerifications = new Set<string>()
 
   constructor(world: World, hosts: ImageHosts) {
     this.#world = world
-    this.#hosts = hosts
+    this.#tickets = new TransferTickets(hosts)
   }
 
   /** Begins a transfer that was checked; its disk's locks are taken by the caller. */
@@ -59,11 +48,8 @@ export class Transfers {
   }
 
   /** Addresses for clients, while there is a ticket. */
-  async urlsOf(transfer: Transfer): Promise<{ transferUrl: string; proxyUrl: string } | undefined> {
-    const session = this.#sessions.get(transfer.id)
-    if (session === undefined) return undefined
-    const transferUrl = (await this.#hosts.daemonOf(session.hostId)).urlOf(session.ticketId)
-    return { transferUrl, proxyUrl: (await this.#hosts.proxy()).urlOf(session.ticketId) }
+  async urlsOf(transfer: Transfer): Promise<TicketUrls | undefined> {
+    return await this.#tickets.urlsOf(transfer)
   }
 
   /** The user's finalize or cancel; what is over stays as it is. Other transitions are not checked by the engine either. */
@@ -93,8 +79,7 @@ export class Transfers {
 
   /** A host crashed: what its daemon was given and did not flush is lost. */
   async crashHost(hostId: string): Promise<void> {
-    for (const session of this.#sessions.values()) if (session.hostId === hostId) session.cache?.crash()
-    await (await this.#hosts.daemonOf(hostId)).restart()
+    await this.#tickets.crashHost(hostId)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,51 +88,34 @@ export class Transfers {
   }
 
   async #start(transfer: Transfer): Promise<void> {
-    if (transfer.phase !== 'initializing' && transfer.phase !== 'resuming') return this.#tickIn(transfer, FIRST_TICK_MS)
-    try {
-      await this.#open(transfer)
-      transfer.phase = 'transferring'
-      await this.#reach(transfer, 'transfer-ready')
-    } catch (error) {
-      if (!isGranaryError(error)) throw error
-      transfer.phase = transfer.direction === 'upload' ? 'paused_system' : 'cancelled_system'
-    }
+    // It may have been cancelled meanwhile.
+    if (transfer.phase === 'initializing' && !(await this.#open(transfer))) this.#stop(transfer)
     this.#tickIn(transfer, FIRST_TICK_MS)
   }
 
-  async #open(transfer: Transfer): Promise<void> {
-    const disk = this.#world.disks.get(transfer.diskId)
-    const hostId = transfer.hostId
-    if (disk?.volume === undefined || hostId === undefined)
-      throw new GranaryError('GRANARY_NOT_FOUND', 'the disk is gone')
-    const image = this.#images.get(transfer.id) ?? (await this.#openImage(transfer, disk, disk.volume))
-    this.#images.set(transfer.id, image)
-    const ticketId = randomUUID()
-    const url = `nbd:unix:/run/vdsm/nbd/${transfer.id}.sock`
-    const backend = image.open()
-    this.#hosts.register(url, { open: async () => backend })
-    const ticket = {
-      uuid: ticketId,
-      size: image.sizeBytes,
-      ops: [transfer.direction === 'upload' ? 'write' : 'read'],
-      timeout: TICKET_SECONDS,
-      transfer_id: transfer.id,
-      sparse: disk.config['sparse'] === true,
-      dirty: image.isDirty,
-      inactivity_timeout: transfer.inactivityTimeoutS,
+  /** Opens what is transferred, and a ticket for it. @returns false when that cannot be */
+  async #open(transfer: Transfer): Promise<boolean> {
+    try {
+      const image = this.#images.get(transfer.id) ?? (await this.#openImage(transfer))
+      this.#images.set(transfer.id, image)
+      const isSparse = this.#world.disks.get(transfer.diskId)?.config['sparse'] === true
+      await this.#tickets.open(transfer, { image, isSparse })
+      transfer.phase = 'transferring'
+      await this.#reach(transfer, 'transfer-ready')
+      return true
+    } catch (error) {
+      if (isGranaryError(error)) return false
+      throw error
     }
-    const daemon = await this.#hosts.daemonOf(hostId)
-    daemon.addTicket({ ...ticket, url })
-    const proxy = await this.#hosts.proxy()
-    proxy.addTicket({ ...ticket, url: daemon.innerUrlOf(ticketId) })
-    transfer.ticketId = ticketId
-    this.#sessions.set(transfer.id, { hostId, ticketId, url, cache: backend.cache })
   }
 
-  async #openImage(transfer: Transfer, disk: Disk, image: SimulatedDisk): Promise<TransferImage> {
+  async #openImage(transfer: Transfer): Promise<TransferImage> {
+    const disk = this.#world.disks.get(transfer.diskId)
+    if (disk?.volume === undefined) throw new GranaryError('GRANARY_NOT_FOUND', 'the disk is gone')
     const vm = this.#world.vms.get(transfer.vmId ?? '')
     const part = vm?.backups.get(transfer.backupId ?? '')?.disks.find(one => one.diskId === disk.id)
-    return await openTransferImage(this.#world, { transfer, disk, image, ...(part !== undefined && { part }) })
+    const source = { transfer, disk, image: disk.volume, ...(part !== undefined && { part }) }
+    return await openTransferImage(this.#world, source)
   }
 
   #tickIn(transfer: Transfer, ms: number): void {
@@ -170,7 +138,7 @@ export class Transfers {
         return await this.#resume(transfer)
       case 'paused_user':
       case 'paused_system':
-        return void (await this.#close(transfer))
+        return void (await this.#tickets.close(transfer))
       case 'cancelled_system':
         transfer.phase = 'finalizing_failure'
         return
@@ -181,7 +149,7 @@ export class Transfers {
         return await this.#finalize(transfer)
       case 'finalizing_failure':
       case 'finalizing_cleanup':
-        if (await this.#close(transfer)) await this.#giveUp(transfer)
+        if (await this.#tickets.close(transfer)) await this.#giveUp(transfer)
         return
       case 'finished_cleanup':
         return await this.#end(transfer, 'finished_failure')
@@ -193,20 +161,16 @@ export class Transfers {
 
   /** Looks at the ticket: is it still there, is it used, is all read? Renews it. */
   async #watch(transfer: Transfer): Promise<void> {
-    const session = this.#sessions.get(transfer.id)
-    const daemon = session === undefined ? undefined : await this.#hosts.daemonOf(session.hostId)
-    const [direct, proxied] = [daemon, await this.#hosts.proxy()].map(one => one?.ticketInfo(session?.ticketId ?? ''))
-    if (session === undefined || daemon === undefined || direct === undefined) return this.#stop(transfer)
-    transfer.isActive = direct['active'] === true || proxied?.['active'] === true
-    transfer.transferredBytes = direct['transferred'] as number | undefined
-    const idleSeconds = Number(direct['idle_time'])
+    const use = await this.#tickets.use(transfer)
+    if (use === undefined) return this.#stop(transfer)
+    const { isActive, idleSeconds, transferredBytes } = use
+    transfer.isActive = isActive
+    transfer.transferredBytes = transferredBytes
     const limit = transfer.inactivityTimeoutS
-    if (!transfer.isActive && limit > 0 && idleSeconds > limit) return this.#expire(transfer)
-    daemon.extendTicket(session.ticketId, TICKET_SECONDS)
-    ;(await this.#hosts.proxy()).extendTicket(session.ticketId, TICKET_SECONDS)
-    const isRead =
-      transfer.direction === 'download' && transfer.transferredBytes === this.#images.get(transfer.id)?.sizeBytes
-    transfer.idleTicks = isRead && !transfer.isActive ? transfer.idleTicks + 1 : 0
+    if (!isActive && limit > 0 && idleSeconds > limit) return this.#expire(transfer)
+    await this.#tickets.renew(transfer)
+    const isRead = transfer.direction === 'download' && transferredBytes === this.#images.get(transfer.id)?.sizeBytes
+    transfer.idleTicks = isRead && !isActive ? transfer.idleTicks + 1 : 0
     if (transfer.idleTicks >= AUTO_FINALIZE_TICKS) transfer.phase = 'finalizing_success'
   }
 
@@ -217,26 +181,18 @@ export class Transfers {
     transfer.phase = isPausing ? 'paused_system' : 'cancelled_system'
   }
 
-  /** The ticket is gone: a restarted daemon, a crashed host. */
+  /** It cannot begin, or its ticket is gone: a restarted daemon, a crashed host. */
   #stop(transfer: Transfer): void {
     transfer.phase = transfer.direction === 'upload' ? 'paused_system' : 'cancelled_system'
   }
 
   async #resume(transfer: Transfer): Promise<void> {
-    if (!(await this.#close(transfer))) return
-    try {
-      await this.#open(transfer)
-      transfer.phase = 'transferring'
-      await this.#reach(transfer, 'transfer-ready')
-    } catch (error) {
-      if (!isGranaryError(error)) throw error
-      transfer.phase = 'paused_system'
-    }
+    if ((await this.#tickets.close(transfer)) && !(await this.#open(transfer))) transfer.phase = 'paused_system'
   }
 
   async #finalize(transfer: Transfer): Promise<void> {
     await this.#reach(transfer, 'transfer-finalizing')
-    if (!(await this.#removeTicket(transfer))) return
+    if (!(await this.#tickets.remove(transfer))) return
     if (transfer.direction === 'upload') {
       const isFailing = [transfer.diskId, ANY_DISK].some(id => this.#failingVerifications.delete(id))
       const isGood = !isFailing && (await verified(this.#images.get(transfer.id)))
@@ -247,33 +203,8 @@ export class Transfers {
         return
       }
     }
-    await this.#close(transfer)
+    await this.#tickets.close(transfer)
     await this.#end(transfer, 'finished_success')
-  }
-
-  /** Removes the tickets. @returns false while requests still run: the next tick tries again (imageio #208) */
-  async #removeTicket(transfer: Transfer): Promise<boolean> {
-    const session = this.#sessions.get(transfer.id)
-    if (session === undefined) return true
-    for (const daemon of [await this.#hosts.proxy(), await this.#hosts.daemonOf(session.hostId)]) {
-      const isActive = daemon.ticketInfo(session.ticketId)?.['active'] === true
-      // Nothing waits for the minute that vdsm gives requests to end: the ticket is cancelled, a later tick sees it unused.
-      if (!isActive) await daemon.removeTicket(session.ticketId)
-      else {
-        daemon.removeTicket(session.ticketId).catch(() => undefined)
-        return false
-      }
-    }
-    return true
-  }
-
-  async #close(transfer: Transfer): Promise<boolean> {
-    if (!(await this.#removeTicket(transfer))) return false
-    const session = this.#sessions.get(transfer.id)
-    this.#sessions.delete(transfer.id)
-    transfer.ticketId = undefined
-    if (session !== undefined) this.#hosts.forget(session.url)
-    return true
   }
 
   /** What was not transferred: an upload takes its disk with it. */
@@ -328,10 +259,3 @@ const verified = async (image: TransferImage | undefined): Promise<boolean> => {
     throw error
   }
 }
-
-/** Names of disks that other transfers may share: downloads only. */
-export const isSharedByDownloads = (world: World, disk: Disk): boolean =>
-  [...disk.locks].every(lock => {
-    const [what, id = ''] = lock.split(' ')
-    return what === 'transfer' && world.transfers.get(id)?.direction === 'download'
-  })

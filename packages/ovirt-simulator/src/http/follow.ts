@@ -6,11 +6,17 @@ import type { Attributes, TypeName, Value } from '../model/schema.ts'
 
 type Fetch = Call['fetch']
 
+/** Each link of a list multiplies what is to be looked up. */
+const MAX_DEPTH = 6
+
 /** @throws ApiError 400 when the type has no such link */
 export const follow = async (type: TypeName, entity: Attributes, paths: string, fetch: Fetch): Promise<Attributes> => {
   let followed = entity
-  for (const path of paths.split(',').filter(Boolean))
-    followed = await followPath(type, followed, path.split('.'), fetch)
+  for (const path of paths.split(',').filter(Boolean)) {
+    const names = path.split('.')
+    if (names.length > MAX_DEPTH) throw new ApiError(400, 'Operation Failed', `Follow: ${path} is too deep`)
+    followed = await followPath(type, followed, names, fetch)
+  }
   return followed
 }
 

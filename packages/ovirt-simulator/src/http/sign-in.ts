@@ -13,6 +13,8 @@ import type { Reply } from './reply.ts'
 /** UserSessionTimeOutInterval, and the longest age of a token. */
 const IDLE_MS = 30 * 60_000
 const MAX_AGE_MS = 360_000_000
+/** The oldest are forgotten: nobody signs in without bounds. */
+const MAX_SESSIONS = 10_000
 /** The validity of an account without an end: Long.MAX. */
 const NEVER = '9223372036854775807'
 
@@ -32,11 +34,6 @@ export class SignIn {
 
   constructor(world: World) {
     this.#world = world
-  }
-
-  /** How many are signed in. */
-  get size(): number {
-    return this.#sessions.size
   }
 
   /** Ends all sessions, as a restarted engine does. */
@@ -121,6 +118,7 @@ export class SignIn {
     const token = randomBytes(64).toString('base64url')
     const now = this.#world.clock.now()
     this.#sessions.set(token, { user, createdMs: now, idleMs, lastMs: now })
+    for (const oldest of this.#sessions.keys()) if (this.#sessions.size > MAX_SESSIONS) this.#sessions.delete(oldest)
     return token
   }
 

@@ -90,11 +90,6 @@ export class Imageio implements AsyncDisposable {
     return this.#address.port
   }
 
-  /** Connections open now, of all listeners. */
-  get connections(): number {
-    return this.#sockets.size
-  }
-
   /** Where a ticket's image is. */
   urlOf(ticketId: string): string {
     return imageUrl(this.#address, ticketId)

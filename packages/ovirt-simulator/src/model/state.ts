@@ -158,7 +158,6 @@ export interface Transfer {
   readonly timeoutPolicy: 'legacy' | 'pause' | 'cancel'
   readonly hostId: string | undefined
   phase: TransferPhase
-  ticketId: string | undefined
   readonly createdMs: number
   /** Whether the ticket was busy at the last tick, and what it had transferred. */
   isActive: boolean

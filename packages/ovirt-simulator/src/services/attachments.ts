@@ -3,7 +3,7 @@ import { createDisk, leaveCheckpoints, removeDisk } from '../engine/create-disk.
 import { doneJob } from '../engine/events.ts'
 import { requireDisksUsable, requireNoBackup, requireVmUnlocked, vmsOf } from '../engine/locks.ts'
 import { requirePermit } from '../engine/permits.ts'
-import { created, done, entityOf, listOf } from '../http/answer.ts'
+import { created, done, entityOf } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
 import { incomplete, operationFailed } from '../http/api-error.ts'
 import { flag } from '../http/call.ts'
@@ -14,28 +14,15 @@ import type { Attachment, Disk, Vm } from '../model/state.ts'
 import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { showAttachment } from '../project/disk.ts'
+import { belowVm } from './below-vm.ts'
 import { editDisk } from './disks.ts'
 
 export const attachmentRoutes = (world: World): Route[] => [
-  {
-    method: 'GET',
-    path: 'vms/:vm/diskattachments',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'DiskAttachment',
-        [...vm.attachments.values()].map(one => showAttachment(vm, one)),
-      )
-    },
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/diskattachments/:disk',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return entityOf('DiskAttachment', showAttachment(vm, found(vm.attachments, ids['disk'])))
-    },
-  },
+  ...belowVm(world, {
+    name: 'diskattachments',
+    type: 'DiskAttachment',
+    entities: vm => [...vm.attachments.values()].map(one => showAttachment(vm, one)),
+  }),
   {
     method: 'POST',
     path: 'vms/:vm/diskattachments',

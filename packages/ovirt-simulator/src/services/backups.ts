@@ -4,7 +4,7 @@ import { beginBackup, finalizeBackup } from '../engine/backups.ts'
 import { deleteCheckpoint } from '../engine/checkpoints.ts'
 import { doneJob } from '../engine/events.ts'
 import { requirePermit } from '../engine/permits.ts'
-import { created, done, entityOf, listOf } from '../http/answer.ts'
+import { created, done, listOf } from '../http/answer.ts'
 import { notFound, operationFailed } from '../http/api-error.ts'
 import { flag } from '../http/call.ts'
 import type { Route } from '../http/routes.ts'
@@ -16,19 +16,14 @@ import { levelNumber } from '../profiles.ts'
 import { compatibilityLevel } from '../engine/create-vm.ts'
 import { showDisk } from '../project/disk.ts'
 import { showBackup, showCheckpoint } from '../project/vm.ts'
+import { belowVm } from './below-vm.ts'
 
 export const backupRoutes = (world: World): Route[] => [
-  {
-    method: 'GET',
-    path: 'vms/:vm/backups',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'Backup',
-        [...vm.backups.values()].map(one => showBackup(world, vm, one)),
-      )
-    },
-  },
+  ...belowVm(world, {
+    name: 'backups',
+    type: 'Backup',
+    entities: vm => [...vm.backups.values()].map(one => showBackup(world, vm, one)),
+  }),
   {
     method: 'POST',
     path: 'vms/:vm/backups',
@@ -46,14 +41,6 @@ export const backupRoutes = (world: World): Route[] => [
       })
       const backup = beginBackup(world, vm, plan, body['id'] as string | undefined)
       return created('Backup', showBackup(world, vm, backup))
-    },
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/backups/:backup',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return entityOf('Backup', showBackup(world, vm, found(vm.backups, ids['backup'])))
     },
   },
   {
@@ -97,25 +84,11 @@ const checkpointOf = (vm: Vm, id: string | undefined): Checkpoint => {
 }
 
 const checkpointRoutes = (world: World): Route[] => [
-  {
-    method: 'GET',
-    path: 'vms/:vm/checkpoints',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'Checkpoint',
-        vm.checkpoints.map(one => showCheckpoint(world, vm, one)),
-      )
-    },
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/checkpoints/:checkpoint',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return entityOf('Checkpoint', showCheckpoint(world, vm, checkpointOf(vm, ids['checkpoint'])))
-    },
-  },
+  ...belowVm(world, {
+    name: 'checkpoints',
+    type: 'Checkpoint',
+    entities: vm => vm.checkpoints.map(one => showCheckpoint(world, vm, one)),
+  }),
   {
     method: 'GET',
     path: 'vms/:vm/checkpoints/:checkpoint/disks',

@@ -12,6 +12,7 @@ import { BLANK_ID, found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { guestApplications, guestDevices, vmStatistics } from '../project/guest.ts'
 import { vmHref } from '../project/vm.ts'
+import { belowVm } from './below-vm.ts'
 
 /** Sub-collections of a VM by the type of their entities; POST adds to them. */
 const EXTRAS: Readonly<Record<string, TypeName>> = {
@@ -26,14 +27,7 @@ const EXTRAS: Readonly<Record<string, TypeName>> = {
 
 export const extraRoutes = (world: World): Route[] => [
   ...Object.entries(EXTRAS).flatMap(([name, type]): Route[] => [
-    {
-      method: 'GET',
-      path: `vms/:vm/${name}`,
-      run({ ids }) {
-        const vm = found(world.vms, ids['vm'])
-        return listOf(type, showExtras(vm, name))
-      },
-    },
+    ...belowVm(world, { name, type, entities: vm => showExtras(vm, name) }),
     {
       method: 'POST',
       path: `vms/:vm/${name}`,
@@ -47,27 +41,13 @@ export const extraRoutes = (world: World): Route[] => [
       },
     },
   ]),
-  {
-    method: 'GET',
-    path: 'vms/:vm/applications',
-    run: ({ ids }) => listOf('Application', guestApplications(found(world.vms, ids['vm']))),
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/statistics',
-    run: ({ ids }) => listOf('Statistic', vmStatistics(found(world.vms, ids['vm']))),
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/reporteddevices',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'ReportedDevice',
-        [...vm.nics.values()].flatMap(nic => guestDevices(vm, nic)),
-      )
-    },
-  },
+  ...belowVm(world, { name: 'applications', type: 'Application', entities: guestApplications }),
+  ...belowVm(world, { name: 'statistics', type: 'Statistic', entities: vmStatistics }),
+  ...belowVm(world, {
+    name: 'reporteddevices',
+    type: 'ReportedDevice',
+    entities: vm => [...vm.nics.values()].flatMap(nic => guestDevices(vm, nic)),
+  }),
   ...tagRoutes(world),
 ]
 
@@ -87,17 +67,11 @@ const tagRoutes = (world: World): Route[] => [
       return created('Tag', tag)
     },
   },
-  {
-    method: 'GET',
-    path: 'vms/:vm/tags',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'Tag',
-        [...vm.tags].map(id => ({ ...world.plain.tags.get(id), href: `${vmHref(vm)}/tags/${id}` })),
-      )
-    },
-  },
+  ...belowVm(world, {
+    name: 'tags',
+    type: 'Tag',
+    entities: vm => [...vm.tags].map(id => ({ ...world.plain.tags.get(id), href: `${vmHref(vm)}/tags/${id}` })),
+  }),
   {
     method: 'POST',
     path: 'vms/:vm/tags',

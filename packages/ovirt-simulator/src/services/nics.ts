@@ -13,27 +13,10 @@ import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { guestDevices } from '../project/guest.ts'
 import { showNic } from '../project/vm.ts'
+import { belowVm } from './below-vm.ts'
 
 export const nicRoutes = (world: World): Route[] => [
-  {
-    method: 'GET',
-    path: 'vms/:vm/nics',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'Nic',
-        [...vm.nics.values()].map(nic => showNic(vm, nic)),
-      )
-    },
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/nics/:nic',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return entityOf('Nic', showNic(vm, found(vm.nics, ids['nic'])))
-    },
-  },
+  ...belowVm(world, { name: 'nics', type: 'Nic', entities: vm => [...vm.nics.values()].map(nic => showNic(vm, nic)) }),
   {
     method: 'POST',
     path: 'vms/:vm/nics',

@@ -10,7 +10,7 @@ import {
   snapshotDisks,
   takeSnapshot,
 } from '../engine/snapshots.ts'
-import { created, done, entityOf, listOf } from '../http/answer.ts'
+import { created, done, listOf } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
 import { incomplete, operationFailed } from '../http/api-error.ts'
 import type { Call } from '../http/call.ts'
@@ -21,27 +21,14 @@ import { found } from '../model/world.ts'
 import type { World } from '../model/world.ts'
 import { showDisk } from '../project/disk.ts'
 import { showNic, showSnapshot } from '../project/vm.ts'
+import { belowVm } from './below-vm.ts'
 
 export const snapshotRoutes = (world: World): Route[] => [
-  {
-    method: 'GET',
-    path: 'vms/:vm/snapshots',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return listOf(
-        'Snapshot',
-        [...vm.snapshots.values()].map(one => showSnapshot(vm, one)),
-      )
-    },
-  },
-  {
-    method: 'GET',
-    path: 'vms/:vm/snapshots/:snapshot',
-    run({ ids }) {
-      const vm = found(world.vms, ids['vm'])
-      return entityOf('Snapshot', showSnapshot(vm, found(vm.snapshots, ids['snapshot'])))
-    },
-  },
+  ...belowVm(world, {
+    name: 'snapshots',
+    type: 'Snapshot',
+    entities: vm => [...vm.snapshots.values()].map(one => showSnapshot(vm, one)),
+  }),
   {
     method: 'GET',
     path: 'vms/:vm/snapshots/:snapshot/disks',

@@ -7,8 +7,6 @@ export interface StorageSpaceOptions {
   /** Files grow as they are written; on block storage each volume has a logical volume of a size of its own. */
   readonly kind: 'file' | 'block'
   readonly capacityBytes: number
-  /** Called each time something was refused for want of space: the engine pauses the VM then. */
-  readonly onFull?: (space: StorageSpace) => void
 }
 
 export class StorageSpace {
@@ -17,13 +15,11 @@ export class StorageSpace {
   /** Set it lower or higher to let a domain fill up, or to make room again. */
   capacityBytes: number
   #usedBytes = 0
-  readonly #onFull: ((space: StorageSpace) => void) | undefined
 
-  constructor({ name, kind, capacityBytes, onFull }: StorageSpaceOptions) {
+  constructor({ name, kind, capacityBytes }: StorageSpaceOptions) {
     this.name = name
     this.kind = kind
     this.capacityBytes = capacityBytes
-    this.#onFull = onFull
   }
 
   get usedBytes(): number {
@@ -44,9 +40,8 @@ export class StorageSpace {
     this.#usedBytes -= bytes
   }
 
-  /** Tells the engine that a write found no room, and gives back the error for the one who wrote. */
+  /** The error for who wants more than there is. */
   refuse(wantedBytes: number, availableBytes: number): GranaryError {
-    this.#onFull?.(this)
     return new GranaryError(
       'GRANARY_NO_SPACE',
       `storage domain ${this.name}: ${wantedBytes} bytes wanted, ${availableBytes} available`,

@@ -6,6 +6,7 @@ import {
   KIB64,
   MIB,
   backUpDisk,
+  downloadBackup,
   endBackup,
   idsOf,
   image,
@@ -13,7 +14,6 @@ import {
   readyBackup,
   setUpMachine,
   startBackup,
-  startTransfer,
   wholeBackup,
 } from './flows.ts'
 
@@ -184,12 +184,7 @@ test('§4.2 a VM that stops during a live backup takes it along: reads fail, fin
   const { client, machine } = await setUpMachine(t)
   const { simulator } = client
   const backup = await readyBackup(client, machine)
-  const transfer = await startTransfer(client, {
-    disk: { id: machine.diskIds[0] },
-    backup: { id: backup.id },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadBackup(client, backup.id, machine.diskIds[0])
   simulator.crashVm(machine.vm.id)
   t.equal((await image(client, 'GET', transfer.transfer_url)).status, 500)
   await client.post(`imagetransfers/${transfer.id}/cancel`, {})

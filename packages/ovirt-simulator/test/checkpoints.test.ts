@@ -7,6 +7,8 @@ import {
   MIB,
   addMachine,
   backUpDisk,
+  downloadBackup,
+  downloadDisk,
   endBackup,
   idsOf,
   phase,
@@ -161,12 +163,7 @@ test('§4.6 finalize: 409 while a transfer is open, 400 when it is over, before 
   const { client, machine } = await setUpMachine(t)
   const path = `vms/${machine.vm.id}/backups`
   const backup = await readyBackup(client, machine)
-  const transfer = await startTransfer(client, {
-    disk: { id: machine.diskIds[0] },
-    backup: { id: backup.id },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadBackup(client, backup.id, machine.diskIds[0])
   t.equal((await client.post(`${path}/${backup.id}/finalize`, {})).status, 409)
   await client.post(`imagetransfers/${transfer.id}/finalize`, {})
   await phase(client, `imagetransfers/${transfer.id}`, 'finished_success')
@@ -291,7 +288,7 @@ test('§0.3 a VM in preview, a disk in a transfer, a host that is outdated: 409'
   t.match(await post(), { status: 409, json: { detail: /preview/ } })
   if (active !== undefined) active.status = 'ok'
   machine.vm.status = 'down'
-  await startTransfer(client, { disk: { id: machine.diskIds[0] }, direction: 'download', format: 'raw' })
+  await downloadDisk(client, machine.diskIds[0])
   t.match(await post(), { status: 409, json: { detail: /locked/ } })
   const { inventory, site } = simulator
   const old = await addMachine(client, { name: 'old' })

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { createSimulator } from '@granary/ovirt-simulator'
 import { Client, setUp } from './client.ts'
 import type { Reply } from './client.ts'
-import { addDisk, startTransfer } from './flows.ts'
+import { addDisk, downloadDisk } from './flows.ts'
 
 const TOKEN = '/ovirt-engine/sso/oauth/token'
 const form = (fields: Record<string, string>): string => new URLSearchParams(fields).toString()
@@ -179,11 +179,7 @@ test('§1.3 imageio has a certificate of the internal authority, also where the 
     t.equal(certificate.subject, `CN=${host.address}`, 'its subject is the address in the engine')
     await t.rejects(peerOf(host.address, 54322, simulator.ca))
   }
-  const transfer = await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadDisk(client, await addDisk(client))
   const { port } = new URL(transfer.proxy_url)
   t.equal(
     (await peerOf('127.0.0.1', Number(port), simulator.ca)).issuer,

@@ -9,6 +9,7 @@ import {
   KIB64,
   MIB,
   addDisk,
+  downloadDisk,
   extentsOf,
   finish,
   idsOf,
@@ -71,12 +72,7 @@ test('a plan of faults strikes as written', async t => {
   t.equal((await client.get('hosts')).status, 503)
   t.equal((await client.get('hosts')).status, 200)
   const diskId = await addDisk(client)
-  const direct = await startTransfer(client, {
-    disk: { id: diskId },
-    direction: 'download',
-    format: 'raw',
-    host: { id: simulator.site.hostIds[0] },
-  })
+  const direct = await downloadDisk(client, diskId, { host: { id: simulator.site.hostIds[0] } })
   await t.rejects(extentsOf(client, direct.transfer_url, 'zero'), /500/)
   t.ok(await extentsOf(client, direct.transfer_url, 'zero'))
   await finish(client, direct.id)
@@ -107,12 +103,7 @@ const newDisk = async (client: Client): Promise<number> => {
 const checkpoints = async (client: Client, { vm }: Machine): Promise<number> =>
   ((await client.get(`vms/${vm.id}/checkpoints`)).json.checkpoint ?? []).length
 const download = async (client: Client): Promise<any> =>
-  await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-    host: { id: client.simulator.site.hostIds[0] },
-  })
+  await downloadDisk(client, await addDisk(client), { host: { id: client.simulator.site.hostIds[0] } })
 const twoBackups = async (client: Client, machine: Machine): Promise<void> => {
   await wholeBackup(client, machine)
   await wholeBackup(client, machine)

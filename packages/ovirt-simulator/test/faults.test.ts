@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { createSimulator, createVirtualClock } from '@granary/ovirt-simulator'
 import { Client, setUp } from './client.ts'
-import { MIB, addDisk, addMachine, extentsOf, readImage, readyBackup, startTransfer } from './flows.ts'
+import { MIB, addDisk, addMachine, downloadDisk, extentsOf, readImage, readyBackup } from './flows.ts'
 
 const NEW_VM = { name: 'x', cluster: { name: 'Default' }, template: { name: 'Blank' } }
 
@@ -64,12 +64,7 @@ for (const minutes of [1, 6, 40])
   test(`the engine is away for its clients for ${minutes} min: imageio goes on, tickets are renewed`, async t => {
     const client = await setUp(t)
     const { faults, clock } = client.simulator
-    const transfer = await startTransfer(client, {
-      disk: { id: await addDisk(client) },
-      direction: 'download',
-      format: 'raw',
-      inactivity_timeout: 3600,
-    })
+    const transfer = await downloadDisk(client, await addDisk(client), { inactivity_timeout: 3600 })
     faults.engineAway(minutes * 60_000, 'network')
     await clock.sleep(minutes * 60_000 - 1000)
     await t.rejects(client.get('vms'))
@@ -82,12 +77,7 @@ test('faults of imageio: late extents, dropped and truncated bodies, an expired 
   const client = await setUp(t)
   const { faults, clock } = client.simulator
   const diskId = await addDisk(client)
-  const transfer = await startTransfer(client, {
-    disk: { id: diskId },
-    direction: 'download',
-    format: 'raw',
-    inactivity_timeout: 3600,
-  })
+  const transfer = await downloadDisk(client, diskId, { inactivity_timeout: 3600 })
   const { id } = transfer.host
   await faults.imageio(id, { when: ({ resource }) => resource === 'extents', effect: { kind: 'delay', ms: 600_000 } })
   const before = clock.now()
@@ -105,7 +95,7 @@ test('§1.3 the certificate of imageio alone is of another authority, or expired
   const client = await setUp(t)
   const { faults, site } = client.simulator
   const diskId = await addDisk(client)
-  const transfer = await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  const transfer = await downloadDisk(client, diskId)
   for (const [kind, code] of [
     ['foreign', /CERT|VERIFY|ISSUER/],
     ['expired', /CERT_HAS_EXPIRED/],

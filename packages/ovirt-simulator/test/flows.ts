@@ -92,6 +92,14 @@ export const startTransfer = async (client: Client, body: object): Promise<any> 
   return await phase(client, `imagetransfers/${reply.json.id}`, 'transferring')
 }
 
+/** The transfer of one disk of a backup. */
+export const downloadBackup = async (client: Client, backupId: string, diskId: string | undefined): Promise<any> =>
+  await downloadDisk(client, diskId, { backup: { id: backupId } })
+
+/** The transfer of a disk that no running machine has. */
+export const downloadDisk = async (client: Client, diskId: string | undefined, more: object = {}): Promise<any> =>
+  await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw', ...more })
+
 export const finish = async (client: Client, id: string, action: 'finalize' | 'cancel' = 'finalize'): Promise<any> => {
   await client.post(`imagetransfers/${id}/${action}`, {})
   return await phase(client, `imagetransfers/${id}`, 'finished_success', 'finished_failure')
@@ -147,12 +155,7 @@ export const backUpDisk = async (
   backupId: string,
   diskId: string,
 ): Promise<{ bytes: Buffer; dirty?: any[] }> => {
-  const transfer = await startTransfer(client, {
-    disk: { id: diskId },
-    backup: { id: backupId },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadBackup(client, backupId, diskId)
   const zero = await extentsOf(client, transfer.transfer_url, 'zero')
   const sizeBytes = zero.at(-1).start + zero.at(-1).length
   const bytes = await readImage(client, transfer.transfer_url, 0, sizeBytes)

@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { PROFILES } from '@granary/ovirt-simulator'
 import { setUp } from './client.ts'
-import { endBackup, phase, readImage, readyBackup, setUpMachine, startTransfer, wholeBackup } from './flows.ts'
+import { downloadBackup, endBackup, phase, readImage, readyBackup, setUpMachine, wholeBackup } from './flows.ts'
 
 /** The platforms that the reference product names, with the storage it names for each, and ours. */
 const PLATFORMS = [
@@ -89,12 +89,7 @@ test('§4.4 any checkpoint can be deleted since 4.4.7, also of a VM that is down
 test('§4.6 before 4.5.1 a backup is finalized under the hands of its transfers', async t => {
   const { client, machine } = await setUpMachine(t, { profile: 'ovirt-4.4' })
   const backup = await readyBackup(client, machine)
-  const transfer = await startTransfer(client, {
-    disk: { id: machine.diskIds[0] },
-    backup: { id: backup.id },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadBackup(client, backup.id, machine.diskIds[0])
   t.equal((await endBackup(client, machine, backup.id)).phase, 'succeeded')
   await t.rejects(readImage(client, transfer.transfer_url, 0, 16), /500/)
   await client.post(`imagetransfers/${transfer.id}/cancel`, {})

@@ -5,6 +5,7 @@ import {
   MIB,
   NOTHING_LEFT,
   addDisk,
+  downloadDisk,
   finish,
   image,
   phase,
@@ -18,7 +19,7 @@ test('§5.2 cancel: an upload takes its disk with it, a download leaves it', asy
   const client = await setUp(t)
   const kept = await addDisk(client)
   const gone = await addDisk(client)
-  const down = await startTransfer(client, { disk: { id: kept }, direction: 'download', format: 'raw' })
+  const down = await downloadDisk(client, kept)
   const up = await upload(client, gone)
   t.equal((await finish(client, down.id, 'cancel')).phase, 'finished_failure')
   t.equal((await finish(client, up.id, 'cancel')).phase, 'finished_failure')
@@ -48,11 +49,7 @@ test('§5.2 pause and resume of an upload: the ticket goes and another comes, wh
 
 test('§5.2 §0.3 pausing a download is refused with 400', async t => {
   const client = await setUp(t)
-  const transfer = await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadDisk(client, await addDisk(client))
   t.equal((await client.post(`imagetransfers/${transfer.id}/pause`, {})).status, 400)
 })
 
@@ -102,7 +99,7 @@ test('§5.2 a ticket that is lost: uploads pause, downloads are cancelled', asyn
   const client = await setUp(t)
   const [first, second] = [await addDisk(client), await addDisk(client)]
   const up = await upload(client, first)
-  const down = await startTransfer(client, { disk: { id: second }, direction: 'download', format: 'raw' })
+  const down = await downloadDisk(client, second)
   await put(client, up.transfer_url, 0, new Uint8Array(KIB64).fill(3))
   for (const { id } of [up.host, down.host]) await client.simulator.faults.restartImageio(id)
   t.equal((await phase(client, `imagetransfers/${up.id}`, 'paused_system')).phase, 'paused_system')
@@ -116,11 +113,7 @@ test('§5.2 a ticket that is lost: uploads pause, downloads are cancelled', asyn
 test('§5.2 the entity stays 15 minutes after a success, then 404; before 4.4.7 it goes at once', async t => {
   const client = await setUp(t)
   const { clock } = client.simulator
-  const transfer = await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadDisk(client, await addDisk(client))
   await finish(client, transfer.id)
   await clock.sleep(14 * 60_000)
   t.equal((await client.get(`imagetransfers/${transfer.id}`)).status, 200)
@@ -128,25 +121,15 @@ test('§5.2 the entity stays 15 minutes after a success, then 404; before 4.4.7 
   t.equal((await client.get(`imagetransfers/${transfer.id}`)).status, 404)
   const old = await setUp(t, { profile: 'ovirt-4.4.6' })
   const diskId = await addDisk(old)
-  const early = await startTransfer(old, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  const early = await downloadDisk(old, diskId)
   t.equal((await finish(old, early.id)).phase, 'gone')
   t.equal((await old.get(`disks/${diskId}`)).json.status, 'ok')
 })
 
 test('§5.3 a download that was read to the last byte is finalized by the engine; one with gaps is not', async t => {
   const client = await setUp(t)
-  const whole = await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-    inactivity_timeout: 3600,
-  })
-  const gaps = await startTransfer(client, {
-    disk: { id: await addDisk(client) },
-    direction: 'download',
-    format: 'raw',
-    inactivity_timeout: 3600,
-  })
+  const whole = await downloadDisk(client, await addDisk(client), { inactivity_timeout: 3600 })
+  const gaps = await downloadDisk(client, await addDisk(client), { inactivity_timeout: 3600 })
   await readImage(client, whole.transfer_url, 0, 4 * MIB)
   await readImage(client, gaps.transfer_url, 0, 3 * MIB)
   await phase(client, `imagetransfers/${whole.id}`, 'finished_success')

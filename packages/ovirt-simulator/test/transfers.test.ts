@@ -9,6 +9,8 @@ import {
   NOTHING_LEFT,
   addDisk,
   addMachine,
+  downloadBackup,
+  downloadDisk,
   endBackup,
   extentsOf,
   finish,
@@ -165,7 +167,7 @@ test('§5.4 finalize, cancel and extend of what does not exist are answered with
 test('§5.4 a request that still runs keeps the engine in finalizing_success', async t => {
   const client = await setUp(t)
   const diskId = await addDisk(client, { provisioned_size: 64 * MIB })
-  const transfer = await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  const transfer = await downloadDisk(client, diskId)
   const agent = new Agent({ ca: client.simulator.ca })
   const unread = request(transfer.transfer_url, { agent }).end()
   unread.on('error', () => undefined)
@@ -183,12 +185,7 @@ test('§5.5 a ticket lives 300 s, renewed by the engine; while the engine is dow
   const client = await setUp(t)
   const { simulator } = client
   const diskId = await addDisk(client)
-  const transfer = await startTransfer(client, {
-    disk: { id: diskId },
-    direction: 'download',
-    format: 'raw',
-    inactivity_timeout: 3600,
-  })
+  const transfer = await downloadDisk(client, diskId, { inactivity_timeout: 3600 })
   await simulator.clock.sleep(900_000)
   t.equal((await readImage(client, transfer.transfer_url, 0, 16)).length, 16, 'renewed')
   simulator.faults.engineAway(3_600_000, 'down')
@@ -208,7 +205,7 @@ test('§5.6 to start a transfer needs rights on the disk, to end it needs them o
   const diskId = await addDisk(client)
   client.simulator.inventory.addAccount('user@internal', 'x', [`EDIT_DISK_PROPERTIES@${diskId}`])
   await client.signIn('user@internal', 'x')
-  const transfer = await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  const transfer = await downloadDisk(client, diskId)
   for (const action of ['finalize', 'cancel', 'extend', 'pause', 'resume'])
     t.equal((await client.post(`imagetransfers/${transfer.id}/${action}`, {})).status, 403)
 })
@@ -218,7 +215,7 @@ test('§5.7 the proxy serves the same image, also where the host cannot be reach
   const diskId = await addDisk(client)
   await client.simulator.image(diskId).write(0, new Uint8Array(KIB64).fill(8))
   for (const hostId of client.simulator.site.hostIds) await client.simulator.faults.hideHost(hostId)
-  const transfer = await startTransfer(client, { disk: { id: diskId }, direction: 'download', format: 'raw' })
+  const transfer = await downloadDisk(client, diskId)
   t.ok((await readImage(client, transfer.proxy_url, 0, KIB64)).every(byte => byte === 8))
   await finish(client, transfer.id)
 })
@@ -228,12 +225,7 @@ test('§5.7 a plain transfer goes by the host that was asked for, and fails with
   const { site } = client.simulator
   const diskId = await addDisk(client)
   const [, second] = site.hostIds
-  const transfer = await startTransfer(client, {
-    disk: { id: diskId },
-    direction: 'download',
-    format: 'raw',
-    host: { id: second },
-  })
+  const transfer = await downloadDisk(client, diskId, { host: { id: second } })
   t.equal(transfer.host.id, second)
   await finish(client, transfer.id)
   for (const id of site.hostIds) await client.simulator.crashHost(id)
@@ -272,12 +264,7 @@ test('§2.2 §5.1 a backup of a raw disk on block storage is read like any other
   const client = await setUp(t, { clusterLevel: '4.6' })
   const machine = await addMachine(client, { domain: 1, disk: { format: 'raw' } })
   const backup = await readyBackup(client, machine)
-  const transfer = await startTransfer(client, {
-    disk: { id: machine.diskIds[0] },
-    backup: { id: backup.id },
-    direction: 'download',
-    format: 'raw',
-  })
+  const transfer = await downloadBackup(client, backup.id, machine.diskIds[0])
   t.ok((await readImage(client, transfer.transfer_url, 0, KIB64)).every(byte => byte === 1))
   const dirty = await image(client, 'GET', `${transfer.transfer_url}/extents?context=dirty`)
   t.equal(dirty.status, 404, '§6.5 not enabled for dirty extents')

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createInterface } from 'node:readline'
 import { memoryDisk } from '@granary/core'
-import { serveNbd } from '@granary/nbd'
+import { connectNbd, serveNbd } from '@granary/nbd'
 import {
   cleanEnvironment,
   granaryPath,
@@ -188,6 +188,48 @@ t.test('an export is a disk: backup, copy, map, info, and a target', { skip: why
   t.ok(readFileSync(target).equals(bytes), 'restored into an export')
   t.equal((await source.end()).code, 0)
   t.equal((await sink.end()).code, 0)
+})
+
+t.test('an export that fails in the middle leaves no copy, and no snapshot', { skip: whyNo('nbdkit') }, async t => {
+  const { folder, env } = await createRepository(t)
+  const [socket, image] = [join(folder, 's'), join(folder, 'vm.img')]
+  writeFileSync(image, seededBytes(16 * MIB, 1))
+  const errors = ['error-pread=EIO', 'error-pread-rate=100%', `error-pread-file=${join(folder, 'fail')}`]
+  const kit = spawn('nbdkit', ['-f', '-U', socket, '--filter=error', 'file', image, ...errors], { stdio: 'ignore' })
+  t.teardown(() => kit.kill('SIGKILL'))
+  while (!existsSync(socket)) await new Promise(resolve => setTimeout(resolve, 20))
+  const uri = `nbd+unix:///?socket=${socket}`
+  t.equal((await granary(['copy', uri, join(folder, 'good.raw')])).code, 0)
+  t.ok(readFileSync(join(folder, 'good.raw')).equals(readFileSync(image)))
+  writeFileSync(join(folder, 'fail'), '')
+  t.match(await granary(['copy', uri, join(folder, 'bad.raw')]), { code: 22, stderr: /EIO to READ/ })
+  t.match(await granary(['backup', uri], { env }), { code: 22, stderr: /EIO to READ/ })
+  t.equal((await granary(['snapshots', '--json'], { env })).text, '')
+  t.same(readdirSync(folder).toSorted(), ['fail', 'good.raw', 'key', 'repo', 's', 'vm.img'])
+})
+
+t.test('a disk that hangs holds up no end', async t => {
+  const disk = memoryDisk(new Uint8Array(4 * MIB))
+  let isAsked = (): void => undefined
+  const asked = new Promise<void>(resolve => (isAsked = resolve))
+  const hanging: typeof disk = {
+    ...disk,
+    async write(_offset, _bytes, options) {
+      isAsked()
+      await new Promise((_, reject) => options?.signal?.addEventListener('abort', () => reject(new Error('aborted'))))
+    },
+  }
+  const exports = [{ name: '', disk: hanging, isWritable: true }]
+  const limits = { closeGraceMs: 0 }
+  await using source = await serveNbd({ exports, listen: 'nbd://127.0.0.1:0', limits })
+  const server = await startServe(t, [source.uriOf(), '--writable', '--listen', 'nbd://127.0.0.1:0'])
+  const client = await connectNbd(server.uri, { reconnectAttempts: 0 })
+  const writing = client.write(0, new Uint8Array(MIB))
+  await asked
+  const [{ code, elapsedMs }] = await Promise.all([server.end(), t.rejects(writing, { code: 'GRANARY_IO' })])
+  t.equal(code, 0)
+  t.ok(elapsedMs < 5000, `${elapsedMs} ms`)
+  await client[Symbol.asyncDispose]()
 })
 
 t.test('several disks are served by their names; a bitmap shows', { skip: whyNo('qemu-img', 'nbdinfo') }, async t => {

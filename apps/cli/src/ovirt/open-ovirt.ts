@@ -1,6 +1,5 @@
 /** Opens what commands about engines work with: configuration, engine, journal. @module */
-import { readFile } from 'node:fs/promises'
-import { GranaryError, fromSystemError } from '@granary/core'
+import { GranaryError } from '@granary/core'
 import type * as Adapter from '@granary/ovirt-adapter'
 import type { Engine, Journal, OvirtConfig } from '@granary/ovirt-adapter'
 import { isGiven, textOption } from '../command.ts'
@@ -32,32 +31,11 @@ export const readConfigOf = async (invocation: Invocation): Promise<OvirtConfig>
 
 /** The caller disposes of it. */
 export const openEngineOf = async ({ terminal }: Invocation, config: OvirtConfig): Promise<Engine> => {
-  const { Engine } = await loadAdapter()
-  return new Engine({
-    url: config.engineUrl,
-    username: config.username,
-    password: config.password,
-    ...(config.caFile === undefined ? {} : { apiCa: await readCertificates(config.caFile) }),
-    ...(config.imageioCaFile === undefined ? {} : { imageioCa: await readCertificates(config.imageioCaFile) }),
-    answerTimeoutMs: config.timeoutMs,
-    outageTimeoutMs: config.engineOutageMs,
-    ...(config.logsRequests
-      ? {
-          onExchange: ({ method, path, status, durationMs }) =>
-            void terminal.streams.stderr.write(
-              `${method} ${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms\n`,
-            ),
-        }
-      : {}),
+  const { openEngine } = await loadAdapter()
+  return await openEngine(config, {
+    onExchange: ({ method, path, status, durationMs }) =>
+      void terminal.streams.stderr.write(`${method} ${path} ${status ?? 'no answer'} ${Math.round(durationMs)} ms\n`),
   })
-}
-
-const readCertificates = async (path: string): Promise<string> => {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw fromSystemError(error, `reading the certificate ${path}`)
-  })
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text
-  throw new GranaryError('GRANARY_INVALID_ARGUMENT', `${path}: expected certificates in PEM`, { detail: { path } })
 }
 
 /** The caller disposes of it. */

@@ -1,5 +1,5 @@
 /** A simulated engine, a repository, and all that a backup works with, on one virtual clock. @module */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Bytes, DiskReader } from '@granary/core'
@@ -7,8 +7,15 @@ import { fileBackend, initRepository, memoryBackend, openDisk, openRepository } 
 import type { Repository } from '@granary/dedup-store'
 import { createSimulator } from '@granary/ovirt-simulator'
 import type { OracleRecord, Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
-import { Engine, Journal, backupVms, openImageDisk, parseOvirtConfig } from '../../src/index.ts'
-import type { BackupContext, BackupVmOptions, OpenImageOptions, OvirtConfig, VmBackupReport } from '../../src/index.ts'
+import { Journal, backupVms, openEngine, openImageDisk, parseOvirtConfig } from '../../src/index.ts'
+import type {
+  BackupContext,
+  BackupVmOptions,
+  Engine,
+  OpenImageOptions,
+  OvirtConfig,
+  VmBackupReport,
+} from '../../src/index.ts'
 
 export const MIB = 1024 * 1024
 
@@ -57,10 +64,13 @@ export class World implements AsyncDisposable {
     await initRepository(backend, SECRET, { compression: 'lz4' })
     const repository = await openRepository(backend, SECRET)
     const { username, password } = simulator.credentials
+    const caFile = join(folder, 'engine-ca.pem')
+    await writeFile(caFile, simulator.ca)
     const text = [
       `engine ${simulator.url}`,
       `username ${username}`,
       `password ${password}`,
+      `ca_info ${caFile}`,
       'backup_using_ovirt_api yes',
       `journal_folder ${join(folder, 'journal')}`,
       ...lines,
@@ -73,7 +83,7 @@ export class World implements AsyncDisposable {
       repository,
       config,
       configText: text,
-      engine: engineOf(simulator, config),
+      engine: await openEngine(config, simulator),
       journal,
     })
     return world
@@ -87,7 +97,7 @@ export class World implements AsyncDisposable {
   async restart(): Promise<void> {
     await this.engine[Symbol.asyncDispose]()
     await this.journal[Symbol.asyncDispose]()
-    this.engine = engineOf(this.simulator, this.config)
+    this.engine = await openEngine(this.config, this.simulator)
     this.journal = await Journal.open({ folder: this.config.journalFolder, clock: this.simulator.clock })
   }
 
@@ -174,16 +184,6 @@ export class World implements AsyncDisposable {
 
 const trackingIn = ({ snapshot }: Pick<VmBackupReport, 'snapshot'>) =>
   (snapshot.machine as { tracking: { backupId: string; disks: { id: string; name: string }[] } }).tracking
-
-const engineOf = (simulator: Simulator, config: OvirtConfig): Engine =>
-  new Engine({
-    url: config.engineUrl,
-    username: config.username,
-    password: config.password,
-    apiCa: simulator.ca,
-    clock: simulator.clock,
-    outageTimeoutMs: config.engineOutageMs,
-  })
 
 /** Bytes that compress little and repeat nowhere. */
 export const pattern = (length: number, seed: number): Uint8Array => {

@@ -1,5 +1,5 @@
 /** The command line inside the test's own process: what it prints and gives back, without the cost of a process. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
@@ -43,8 +43,18 @@ interface Teardown {
 /** A folder of the test's own, removed at its end. */
 export const scratchFolder = (t: Teardown): string => {
   const folder = mkdtempSync(join(tmpdir(), 'granary-cli-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => {
+    if (existsSync(folder)) makeRemovable(folder)
+    rmSync(folder, { recursive: true, force: true })
+  })
   return folder
+}
+
+/** What came out of a guest has its modes: a folder that nobody may write to keeps all but root from removing what is in it. */
+const makeRemovable = (folder: string | Buffer): void => {
+  chmodSync(folder, 0o700)
+  for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' }))
+    if (entry.isDirectory()) makeRemovable(Buffer.concat([Buffer.from(folder), Buffer.from('/'), entry.name]))
 }
 
 /** A repository in a folder of its own, and the variables that open it. */

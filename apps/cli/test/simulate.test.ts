@@ -92,8 +92,8 @@ t.test('check, check --deep, backup and restore work against it as they are', as
   writeFileSync(config, `${lines.join('\n')}\n`, { mode: 0o600 })
   const env = { ...(await createRepository(t)).env, GRANARY_OVIRT_CONFIG: config }
   const { code, text } = await granary(['ovirt', 'check', '--deep', '--json'], { env })
-  t.equal(code, 0, text)
   const findings = text.trim().split('\n')
+  t.equal(code, /"status":"warning"/.test(text) ? 3 : 0, text)
   // Fifty times as fast, its clock soon is ahead of this machine's; another simulator may have the usual port of the proxy.
   for (const line of findings)
     t.match(JSON.parse(line), { name: String, status: /"(clock|proxy)"/.test(line) ? /ok|warning/ : 'ok' })

@@ -15,8 +15,6 @@ import { fileJournal, unsettled } from './file-journal.ts'
 import { startDaemon } from './private-daemon.ts'
 import { DOMAIN, createGuest, run, whyNoGuest } from './private-libvirt.ts'
 
-t.setTimeout(3_600_000)
-
 type Method = CopyProcessOptions['method']
 interface Blow {
   readonly method: Method
@@ -26,6 +24,8 @@ interface Blow {
 }
 
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
+t.setTimeout(isLong ? 7_200_000 : 900_000)
+
 const METHODS: readonly Method[] = ['pull', 'overlay']
 const STEPS: readonly HostStep[] = ['intend', 'begin', 'open', 'reading', 'end', 'settle']
 const COPY_PROCESS = fileURLToPath(new URL('copy-process.js', import.meta.url))

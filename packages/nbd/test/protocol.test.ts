@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { seededBytes } from '@granary/testing'
 import { decodeStatusChunk, decodeStatusFilter, encodeStatusChunk } from '../src/protocol/block-status.ts'
 import { CHUNK } from '../src/protocol/constants.ts'
 import { decodeErrorPayload, encodeErrorPayload, errnoOf } from '../src/protocol/error-payload.ts'
@@ -190,6 +191,20 @@ t.test('a frame reader gives the same frames however the bytes come', async t =>
     SEED,
   )
   t.pass()
+})
+
+t.test('a quarter of a megabyte in single bytes costs its reader next to nothing', async t => {
+  const bytes = seededBytes(256 * 1024, 5)
+  const reader = new FrameReader()
+  const before = process.cpuUsage()
+  for (let at = 0; at < bytes.length; at++) reader.push(bytes.slice(at, at + 1))
+  const head = await reader.read(100_000)
+  const rest = new Uint8Array(bytes.length - head.length)
+  await reader.readInto(rest)
+  const { user } = process.cpuUsage(before)
+  t.ok(Buffer.concat([head, rest]).equals(bytes))
+  // As a list of single bytes it took over 20 s, in which the server serves nobody.
+  t.ok(user < 5_000_000, `${user} us`)
 })
 
 t.test('a frame reader tells where the stream broke, and holds the producer back', async t => {

@@ -5,6 +5,10 @@ import { protocolError } from './fields.ts'
 /** Bytes kept before the peer is told to wait. */
 const HIGH_WATER_BYTES = 256 * 1024
 
+/** Pieces below this are put together: each would cost far more than its bytes, and a peer may send many of them. */
+const SMALL_BYTES = 1024
+const JOINED_BYTES = 4096
+
 /** How a reader stops and starts the flow it is fed by. */
 export interface Flow {
   readonly pause: () => void
@@ -23,6 +27,8 @@ interface Waiter {
 export class FrameReader {
   readonly #flow: Flow
   readonly #chunks: Bytes[] = []
+  /** Where small pieces are put together; its filled part may be the last chunk. */
+  #joined: Bytes = new Uint8Array(0)
   /** Bytes of the first chunk that are used up. */
   #used = 0
   #bufferedBytes = 0
@@ -39,10 +45,10 @@ export class FrameReader {
     return this.#bufferedBytes
   }
 
-  /** Adds bytes, which the reader owns from now on. */
+  /** Adds bytes, which the reader owns from now on. Many small pieces cost no more than few large ones. */
   push(bytes: Bytes): void {
     if (bytes.length === 0) return
-    this.#chunks.push(bytes)
+    this.#append(bytes)
     this.#bufferedBytes += bytes.length
     if (this.#waiter !== undefined) {
       if (this.#bufferedBytes >= this.#waiter.needBytes) this.#wake()
@@ -50,6 +56,19 @@ export class FrameReader {
       this.#isPaused = true
       this.#flow.pause()
     }
+  }
+
+  #append(bytes: Bytes): void {
+    const last = this.#chunks.at(-1)
+    if (last === undefined || bytes.length >= SMALL_BYTES) {
+      this.#chunks.push(bytes)
+      return
+    }
+    const isJoined = last.buffer === this.#joined.buffer && last.length + bytes.length <= JOINED_BYTES
+    const filled = isJoined ? last.length : 0
+    if (!isJoined) this.#joined = new Uint8Array(JOINED_BYTES)
+    this.#joined.set(bytes, filled)
+    this.#chunks[this.#chunks.length - (isJoined ? 1 : 0)] = this.#joined.subarray(0, filled + bytes.length)
   }
 
   /** Says that no more bytes come. What is here can still be read; then `error` is thrown, or "cut short". */

@@ -43,4 +43,4 @@ export const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await sleep(100)
 }
 
-export const ANSWERED = [() => true, () => false] as const
+const ANSWERED = [() => true, () => false] as const

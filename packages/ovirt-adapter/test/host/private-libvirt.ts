@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { projectPath, sharedPath } from '@granary/testing'
 import type { Libvirt } from '../../src/index.ts'
-import { ANSWERED, startDaemon, until } from './private-daemon.ts'
+import { startDaemon, until } from './private-daemon.ts'
 
 export const run = promisify(execFile)
 
@@ -117,7 +117,18 @@ export const createGuest = async (
     async start({ isFresh = false } = {}) {
       if (isFresh) await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', join(folder, 'root.raw'), image])
       await libvirt.run(['start', domain])
-      await until(async () => await agent('guest-ping').then(...ANSWERED))
+      await until(async () => {
+        try {
+          return (await agent('guest-ping'), true)
+        } catch (error) {
+          // libvirt gave up its connection to the agent, as it may on a busy machine; another start opens it again.
+          if (!String(error).includes('not available due to an error')) return false
+          killQemu(folder)
+          await isOff()
+          await libvirt.run(['start', domain])
+          return false
+        }
+      })
     },
     async kill() {
       killQemu(folder)

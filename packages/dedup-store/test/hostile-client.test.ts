@@ -87,6 +87,19 @@ t.test('a pack that lies: nobody relies on it, and no reader stumbles over it', 
   t.ok(isEqual(await readStored(holder, first.id), disk))
 })
 
+t.test('a pack that lies makes no collection take away what it says it holds', async t => {
+  const { holder, client, ids, disk } = await createScene()
+  const larger = await backUp(holder, Buffer.concat([disk, mixedDisk(3 * MiB, 9)]), { parent: 'none' })
+  const smaller = await backUp(holder, disk, { parent: 'none' })
+  t.ok(newBytesOf(smaller) < 600_000, 'nearly all of it is in a pack that is half dead soon')
+  const liar = await publish(client, ids, seal => seal)
+  await forgetSnapshot(holder.context, larger.id)
+  const { deletedPacks } = await collect(holder, { repackBelow: 1 })
+  t.ok(deletedPacks > 0)
+  t.ok(await holder.context.backend.stat(liar), 'it stays: it says that it holds what is needed')
+  t.ok(isEqual(await readStored(holder, smaller.id), disk))
+})
+
 t.test('the envelope of a key holder, and the public key, make no pack a key holder’s', async t => {
   const { backend, holder, client, ids, disk, newBytes } = await createScene()
   await backUp(holder, mixedDisk(MiB, 2), { name: 'other' })

@@ -193,7 +193,8 @@ export const rescue = async (
       sid,
       manifest,
       places => {
-        if (places.every(({ pack }) => doomed.has(pack.key))) for (const { pack } of places) rescued.add(pack.key)
+        const believed = places.filter(({ pack }) => index.isTrusted(pack))
+        if (believed.every(({ pack }) => doomed.has(pack.key))) for (const { pack } of places) rescued.add(pack.key)
         return places.map(({ pack, ordinal }) => seen.mark(pack, ordinal)).some(Boolean)
       },
       { signal },

@@ -8,6 +8,7 @@ import type { Repository } from '../repository.ts'
 import { PackOutput } from '../writer/pack-output.ts'
 import { createPackSink } from '../writer/pack-sink.ts'
 import { MAX_BLOB_BYTES } from '../packs/pack-format.ts'
+import type { CachedPack } from '../packs/pack-cache.ts'
 import type { PackType } from '../packs/pack-format.ts'
 import { readFromAny } from './damaged-packs.ts'
 import type { BlobPlaces } from './damaged-packs.ts'
@@ -86,8 +87,8 @@ export const repack = async (
 }
 
 /**
- * Whether a blob is in a pack that stays, and may go with this one. Where this one was found damaged, others of that storage may
- * be, too: then only a place counts where the blob was just read.
+ * Whether a blob is in a pack that stays and is believed, and may go with this one. Where this one was found damaged, others of
+ * that storage may be, too: then only a place counts where the blob was just read.
  */
 const staysElsewhere = async (
   { damaged, index }: CollectionPlan,
@@ -95,7 +96,7 @@ const staysElsewhere = async (
   { key, id, type }: { readonly key: string; readonly id: Uint8Array; readonly type: PackType },
   options: AbortOptions,
 ): Promise<boolean> => {
-  const accepts = (pack: { readonly key: string }): boolean => !doomed.has(pack.key) && !damaged.has(pack.key)
+  const accepts = (pack: CachedPack): boolean => !doomed.has(pack.key) && index.isTrusted(pack)
   if (damaged.has(key)) return (await readFromAny(places, id, type, { accepts, ...options })) !== undefined
   for await (const { pack } of index.findAll(id, type, options)) if (accepts(pack)) return true
   return false

@@ -88,7 +88,8 @@ export class RepositoryIndex {
     return index
   }
 
-  #isTrusted(pack: CachedPack): boolean {
+  /** Whether what a pack says it holds is believed. */
+  isTrusted(pack: CachedPack): boolean {
     return this.#options.isTrusted?.(pack) ?? true
   }
 
@@ -198,7 +199,7 @@ export class RepositoryIndex {
 
   /** Only packs that are trusted: the others may not hold what they say, and then hide one that does. */
   #remember(pack: CachedPack): void {
-    if (!this.#isTrusted(pack)) return
+    if (!this.isTrusted(pack)) return
     this.#recent = [pack, ...this.#recent.filter(other => other !== pack)].slice(0, RECENT_PACKS)
   }
 
@@ -223,7 +224,7 @@ export class RepositoryIndex {
       if (pack === undefined || pack.type !== type || Buffer.compare(pack.uid, row.uid) !== 0) continue
       const ordinal = pack.ordinals.get(name)
       if (ordinal === undefined) continue
-      if (!this.#isTrusted(pack)) {
+      if (!this.isTrusted(pack)) {
         if (this.#options.findsUntrusted !== false) untrusted.push({ pack, ordinal })
         continue
       }

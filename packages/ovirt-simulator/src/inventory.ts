@@ -24,7 +24,7 @@ import { StorageSpace } from './volumes/storage-space.ts'
 
 const TIB = 1024 ** 4
 
-/** Two parts of a name that a level is shown by. */
+/** A level such as `4.7` as the API shows it. */
 const versionOf = (level: string): Attributes => {
   const [major = '4', minor = '7'] = level.split('.')
   return { major: Number(major), minor: Number(minor) }

@@ -165,7 +165,7 @@ test('§4.2 while a backup exists its disks are locked and its VM stays as it is
   const vm = `vms/${machine.vm.id}`
   const backup = await readyBackup(client, machine)
   t.equal((await client.get(`disks/${machine.diskIds[0]}`)).json.status, 'locked')
-  for (const action of ['stop', 'shutdown', 'reboot', 'migrate']) {
+  for (const action of ['stop', 'shutdown', 'reboot', 'migrate', 'suspend']) {
     const { status, json } = await client.post(`${vm}/${action}`, {})
     t.equal(status, 409, action)
     t.match(json.fault.detail, /during a backup operation/)

@@ -5,7 +5,7 @@ import type { Disk, Snapshot, Vm } from '../model/state.ts'
 import type { World } from '../model/world.ts'
 import { disksOf } from './locks.ts'
 import { macsOf } from './mac-pool.ts'
-import { after } from './ticker.ts'
+import { TICK_MS, after } from './ticker.ts'
 
 /** How long making and merging take, ms. */
 const CREATE_MS = 6_000
@@ -23,10 +23,7 @@ export interface SnapshotOptions {
 export const snapable = (world: World, vm: Vm): Disk[] =>
   disksOf(world, vm).filter(disk => disk.volume !== undefined && disk.config['shareable'] !== true)
 
-/**
- * A snapshot that is not made yet: locked, with the layers that will keep each disk's content of now.
- * `complete` makes it; when that fails, it disappears.
- */
+/** A snapshot that is not made yet: it, its VM and its disks are locked until the caller has made its layers, or given it up. */
 export const beginSnapshot = (
   world: World,
   vm: Vm,
@@ -168,7 +165,7 @@ export const revertToSnapshot = async (world: World, snapshot: Snapshot): Promis
 export const invalidateCheckpoints = (world: World, vm: Vm): void => {
   for (const checkpoint of vm.checkpoints) checkpoint.state = 'invalid'
   const invalid = new Set(vm.checkpoints)
-  after(world, 10_000, () => {
+  after(world, TICK_MS, () => {
     vm.checkpoints = vm.checkpoints.filter(checkpoint => !invalid.has(checkpoint))
     for (const disk of disksOf(world, vm)) disk.volume?.bitmaps.lose()
   })

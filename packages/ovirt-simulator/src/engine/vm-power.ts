@@ -13,6 +13,8 @@ const STEP_MS = {
   powering_up: 20_000,
   powering_down: 15_000,
   migrating: 30_000,
+  saving_state: 8_000,
+  restoring_state: 8_000,
   reboot: 10_000,
 } as const
 
@@ -41,17 +43,23 @@ export const startVm = (world: World, vm: Vm, isPaused = false): void => {
   const [host] = hostsFor(world, vm)
   if (host === undefined)
     throw operationFailed(409, 'Cannot run VM. There is no host that satisfies current scheduling constraints.')
+  const isSuspended = vm.status === 'suspended'
   vm.hostId = String(host['id'])
   vm.startedMs = world.clock.now()
-  vm.cdrom.current = vm.cdrom.stored
-  goThrough(world, vm, ['wait_for_launch', 'powering_up'], isPaused ? 'paused' : 'up', () =>
-    addEvent(world, EVENT.vmStarted, 'normal', `VM ${String(vm.config['name'])} started on Host`, {
-      vm: { id: vm.id },
-    }),
+  if (!isSuspended) vm.cdrom.current = vm.cdrom.stored
+  goThrough(
+    world,
+    vm,
+    isSuspended ? ['restoring_state'] : ['wait_for_launch', 'powering_up'],
+    isPaused ? 'paused' : 'up',
+    () =>
+      addEvent(world, EVENT.vmStarted, 'normal', `VM ${String(vm.config['name'])} started on Host`, {
+        vm: { id: vm.id },
+      }),
   )
 }
 
-type Passing = keyof typeof STEP_MS & ('wait_for_launch' | 'powering_up' | 'powering_down' | 'migrating')
+type Passing = Exclude<keyof typeof STEP_MS, 'reboot'>
 
 const goThrough = (
   world: World,
@@ -101,6 +109,16 @@ export const rebootVm = (world: World, vm: Vm, isForced: boolean): void => {
   vm.status = 'reboot_in_progress'
   world.clock.schedule(STEP_MS.reboot, () => {
     if (vm.status === 'reboot_in_progress') vm.status = 'up'
+  })
+}
+
+/** @throws ApiError 409 */
+export const suspendVm = (world: World, vm: Vm): void => {
+  if (vm.status !== 'up') throw operationFailed(409, 'Cannot suspend VM. VM is not up.')
+  requireNoBackup(vm, 'suspend VM', { hybridAllowed: false })
+  goThrough(world, vm, ['saving_state'], 'suspended', () => {
+    vm.hostId = undefined
+    vm.startedMs = undefined
   })
 }
 

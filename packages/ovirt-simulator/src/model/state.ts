@@ -32,7 +32,7 @@ export interface Disk {
   /** Undefined for what is no image: LUNs, managed block storage. */
   volume: SimulatedDisk | undefined
   readonly createdMs: number
-  /** Jobs and backups under way may have made it. */
+  /** The job that made it, or makes it; none for what an inventory set up. */
   creationJobId?: string
 }
 
@@ -122,7 +122,7 @@ export interface Vm {
   /** Whether its guest agent answers: needed to freeze. */
   hasAgent: boolean
   isFrozen: boolean
-  /** What locks the VM itself, besides backups: `snapshot ID`, `remove`. */
+  /** What locks the VM itself, besides backups: `snapshot ID`, `checkpoint ID`. */
   readonly locks: Set<string>
   /** Extra entities shown as they are: permissions, watchdogs, applications, ... by sub-collection. */
   readonly extras: Map<string, readonly Attributes[]>

@@ -32,7 +32,6 @@ export const showStorageDomain = (world: World, domain: StorageDomain, isBelowDa
     backup: domain.isBackup,
     block_size: 512,
     ...(isAttached && { data_centers: [{ id: dataCenterId }] }),
-    actions: links(href, 'isattached', 'refreshluns', 'updateovfstore'),
     link: links(href, 'disks', 'diskprofiles', 'disksnapshots', 'files', 'permissions', 'templates', 'vms'),
     id,
     href: isBelowDataCenter ? `${API_PATH}/datacenters/${dataCenterId}/storagedomains/${id}` : href,

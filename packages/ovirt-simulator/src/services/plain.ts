@@ -94,6 +94,17 @@ export const plainRoutes = (world: World): Route[] => [
       return listOf('Network', inside)
     },
   },
+  {
+    method: 'GET',
+    path: 'datacenters/:id/quotas/:quota',
+    run({ ids }) {
+      const quota = found(world.plain.quotas, ids['quota'])
+      return entityOf('Quota', {
+        ...quota,
+        href: `${API_PATH}/datacenters/${String(ids['id'])}/quotas/${String(quota['id'])}`,
+      })
+    },
+  },
   ...EMPTY.map(([path, type]): Route => ({ method: 'GET', path, run: () => listOf(type, []) })),
 ]
 
@@ -116,5 +127,6 @@ const EMPTY: readonly (readonly [path: string, type: TypeName])[] = [
   ['templates/:id/nics', 'Nic'],
   ['templates/:id/permissions', 'Permission'],
   ['templates/:id/tags', 'Tag'],
+  ['vms/:id/nics/:nic/statistics', 'Statistic'],
   ['vms/:id/snapshots/:snapshot/cdroms', 'Cdrom'],
 ]

@@ -5,7 +5,7 @@ import { leaveCheckpoints, removeDisk } from '../engine/create-disk.ts'
 import { doneJob } from '../engine/events.ts'
 import { disksOf, requireDisksUsable, requireNoBackup, requireVmUnlocked } from '../engine/locks.ts'
 import { isShown, requirePermit } from '../engine/permits.ts'
-import { migrateVm, rebootVm, startVm, stopVm } from '../engine/vm-power.ts'
+import { migrateVm, rebootVm, startVm, stopVm, suspendVm } from '../engine/vm-power.ts'
 import { created, done, entityOf, running } from '../http/answer.ts'
 import type { Answer } from '../http/answer.ts'
 import { operationFailed } from '../http/api-error.ts'
@@ -106,6 +106,7 @@ const POWER: Readonly<Record<string, Action>> = {
   stop: (world, vm) => stopVm(world, vm, false),
   shutdown: (world, vm) => stopVm(world, vm, true),
   reboot: (world, vm, { body }) => rebootVm(world, vm, body['force'] === true),
+  suspend: (world, vm) => suspendVm(world, vm),
   migrate: (world, vm) => migrateVm(world, vm),
 }
 

@@ -262,6 +262,17 @@ test('§4.3 live on block storage: scratch disks begin with 4 GiB; without room 
   t.match(client.simulator.state(), CLEAN)
 })
 
+test('§4.3 live on block storage: for large disks it is 20 % of what they use', async t => {
+  const { client, machine, simulator } = await setUpMachine(t)
+  const { inventory, site } = simulator
+  const storageDomainId = site.storageDomains[1]?.id ?? ''
+  const large = await inventory.addDisk({ sizeBytes: 30 * 1024 * MIB, storageDomainId, format: 'raw', sparse: false })
+  inventory.attach(machine.vm, large)
+  const before = site.storageDomains[1]?.space.availableBytes ?? 0
+  await readyBackup(client, { vm: machine.vm, diskIds: [large.id] })
+  t.equal(before - (site.storageDomains[1]?.space.availableBytes ?? 0), 6 * 1024 * MIB)
+})
+
 test('§4.3 live: a guest that overwrites more than there is room for is paused', async t => {
   const { client, machine } = await setUpMachine(t)
   const [diskId = ''] = machine.diskIds

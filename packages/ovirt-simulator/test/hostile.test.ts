@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { setUp } from './client.ts'
-import { addMachine } from './flows.ts'
+import { MIB, addDisk, addMachine } from './flows.ts'
 
 const SEED = 20_261_127
 const XML = { 'content-type': 'application/xml' }
@@ -177,4 +177,20 @@ test('a body that never ends, and one that is too large, cost their connection a
   for (let n = 0; n < 10 && !large.destroyed; n++) large.write(piece)
   await closed
   t.equal((await client.get('vms')).status, 200)
+})
+
+test('sizes and times without bounds are refused, and cost nothing', async t => {
+  const client = await setUp(t)
+  const domains = (n: number): object => ({ storage_domain: [{ id: client.simulator.site.storageDomains[n]?.id }] })
+  const disk = { format: 'cow', provisioned_size: MIB, storage_domains: domains(1) }
+  t.equal((await client.post('disks', { ...disk, provisioned_size: '9223372036854775807' })).status, 400)
+  t.equal((await client.post('disks', { ...disk, initial_size: 2 ** 50 })).status, 409, 'more than there is')
+  const id = await addDisk(client)
+  t.equal((await client.send('PUT', `disks/${id}`, { body: { provisioned_size: 2 ** 50 } })).status, 400)
+  for (const inactivity_timeout of [-1, '9223372036854775807'])
+    t.equal(
+      (await client.post('imagetransfers', { disk: { id }, direction: 'download', inactivity_timeout })).status,
+      400,
+    )
+  t.same(client.simulator.state().lockedDisks, [])
 })

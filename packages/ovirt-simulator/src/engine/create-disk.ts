@@ -65,6 +65,15 @@ export const shapeOf = (body: Attributes, domain: StorageDomain): Shape => {
   return shape
 }
 
+/** MaxBlockDiskSizeInGibiBytes; here for files as well, since a disk takes some memory for each 64 KiB of it. */
+const MAX_DISK_BYTES = 8192 * GIB
+
+/** @throws ApiError 400 */
+export const requireSize = (sizeBytes: number, action: string): void => {
+  if (sizeBytes > MAX_DISK_BYTES)
+    throw operationFailed(400, `Cannot ${action}. Maximum disk size exceeded (${MAX_DISK_BYTES / GIB} GB).`)
+}
+
 /** @throws ApiError 409 where a quota is enforced and none, or a wrong one, is given */
 const requireQuota = (world: World, body: Attributes, domain: StorageDomain): void => {
   if (world.plain.datacenters.get(domain.dataCenterId)?.['quota_mode'] !== 'enabled') return
@@ -81,6 +90,7 @@ const requireQuota = (world: World, body: Attributes, domain: StorageDomain): vo
 export const createDisk = async (world: World, body: Attributes): Promise<{ disk: Disk; takesMs: number }> => {
   const size = body['provisioned_size']
   if (typeof size !== 'number' || size <= 0) throw incomplete('Disk [provisionedSize] required for add')
+  requireSize(size, 'add Virtual Disk')
   const domain = storageDomainFor(world, body, 'add Virtual Disk')
   const shape = shapeOf(body, domain)
   requireQuota(world, body, domain)

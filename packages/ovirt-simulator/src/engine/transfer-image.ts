@@ -130,9 +130,8 @@ const cowDownload = async (world: World, { transfer, image }: ImageSource): Prom
   return { ...download(stored, 'file'), close: async () => await stored[Symbol.asyncDispose]() }
 }
 
-const cowUpload = async (world: World, { transfer, disk, image }: ImageSource): Promise<TransferImage> => {
-  const most = Math.ceil((image.sizeBytes * QCOW2_OVERHEAD + QCOW2_MIN_OVERHEAD_BYTES) / 512) * 512
-  const sizeBytes = Number(disk.config['initial_size'] ?? most)
+const cowUpload = async (world: World, { transfer, image }: ImageSource): Promise<TransferImage> => {
+  const sizeBytes = Math.ceil((image.sizeBytes * QCOW2_OVERHEAD + QCOW2_MIN_OVERHEAD_BYTES) / 512) * 512
   const received: UploadedImage = await receiveQcow2(join(world.folder, `${transfer.id}.upload`), sizeBytes)
   return {
     sizeBytes,

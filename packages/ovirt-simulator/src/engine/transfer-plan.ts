@@ -45,6 +45,9 @@ export const planTransfer = (world: World, { body, user }: Pick<Call, 'body' | '
     throw operationFailed(409, 'Cannot transfer image. The disk storage type is not supported.')
   if (isShallow && !(isNbd && direction === 'download'))
     throw operationFailed(400, 'Cannot transfer image. Shallow transfer is supported only for raw downloads.')
+  const inactivityTimeoutS = Number(body['inactivity_timeout'] ?? INACTIVITY_SECONDS)
+  if (!(inactivityTimeoutS >= 0 && inactivityTimeoutS < 2 ** 31))
+    throw operationFailed(400, `Cannot transfer image. ${inactivityTimeoutS} is no inactivity timeout.`)
   requireDomainActive(world, disk)
   const backupOf = backupFor(world, body, disk, isNbd)
   if (backupOf === undefined) requireDiskFree(world, disk, { direction, isSnapshot: snapshotVolumeId !== undefined })
@@ -59,7 +62,7 @@ export const planTransfer = (world: World, { body, user }: Pick<Call, 'body' | '
     format: isNbd ? 'raw' : formatOf(disk),
     isFile: !isNbd,
     isShallow,
-    inactivityTimeoutS: Number(body['inactivity_timeout'] ?? INACTIVITY_SECONDS),
+    inactivityTimeoutS,
     timeoutPolicy: (body['timeout_policy'] as Transfer['timeoutPolicy'] | undefined) ?? 'legacy',
     hostId: hostFor(world, body, disk, backupOf?.backup),
     phase: 'initializing',

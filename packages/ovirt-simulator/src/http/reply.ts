@@ -1,9 +1,10 @@
 /** What goes over the wire: answers and errors in the format that the client accepts. @module */
 import type { IncomingMessage } from 'node:http'
+import { isGranaryError } from '@granary/core'
 import { encodeEntity, encodeList } from '../codec/json.ts'
 import { encodeEntityXml, encodeListXml } from '../codec/xml.ts'
 import type { Answer } from './answer.ts'
-import { ApiError, UsageError } from './api-error.ts'
+import { ApiError, UsageError, operationFailed } from './api-error.ts'
 import { UnsupportedVersion } from './call.ts'
 
 export interface Reply {
@@ -53,6 +54,8 @@ export const errorReply = (request: IncomingMessage, error: unknown, failsAsActi
     const message = `Request syntactically incorrect: ${error.message}`
     return replyOf(request, { status: 400, type: 'UsageMessage', entity: { message } })
   }
+  if (isGranaryError(error) && error.code === 'GRANARY_NO_SPACE')
+    return errorReply(request, operationFailed(409, `Low disk space: ${error.message}.`), failsAsAction)
   if (!(error instanceof ApiError)) throw error
   const { status, reason, detail } = error
   if (detail === undefined) return { status, headers: {}, body: '' }

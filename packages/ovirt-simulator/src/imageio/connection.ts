@@ -34,7 +34,7 @@ export class Connection {
   /** From now on it is the client's turn: to read, to send, or to ask for more. The time it has for that begins anew. */
   waitForClient(): void {
     this.#cancelTimer?.()
-    this.#cancelTimer = this.#clock.schedule(this.#timeoutSeconds * 1000, () => this.#socket.destroy())
+    this.#cancelTimer = this.#clock.schedule(Math.max(0, this.#timeoutSeconds) * 1000, () => this.#socket.destroy())
   }
 
   /** It is the daemon's turn, which may take as long as it wants. */

@@ -1,6 +1,6 @@
 /** `/disks` and their layers (CONTRACT §2.2). @module */
 import { convertDisk } from '../engine/convert-disk.ts'
-import { createDisk, removeDisk } from '../engine/create-disk.ts'
+import { createDisk, removeDisk, requireSize } from '../engine/create-disk.ts'
 import { doneJob } from '../engine/events.ts'
 import { requireDisksUsable, requireNoBackup, vmsOf } from '../engine/locks.ts'
 import { isShown, requirePermit } from '../engine/permits.ts'
@@ -125,6 +125,7 @@ export const editDisk = async (disk: Disk, body: Attributes): Promise<void> => {
   if (typeof size === 'number' && disk.volume !== undefined && size !== disk.volume.sizeBytes) {
     if (size < disk.volume.sizeBytes)
       throw operationFailed(409, 'Cannot edit Virtual Disk. New disk size must be larger than the current disk size.')
+    requireSize(size, 'edit Virtual Disk')
     await disk.volume.resize(size)
   }
   const changes = Object.fromEntries(EDITABLE.flatMap(name => (body[name] === undefined ? [] : [[name, body[name]]])))

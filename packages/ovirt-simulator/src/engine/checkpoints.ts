@@ -85,7 +85,7 @@ export const deleteCheckpoint = (world: World, vm: Vm, checkpoint: Checkpoint): 
     vm.locks.delete(`checkpoint ${checkpoint.id}`)
     if (!vm.checkpoints.includes(checkpoint)) return
     // For a running VM the chain is redefined first; what cannot be goes as a whole.
-    const isLost = vm.status === 'up' && vm.checkpoints.some(({ id }) => isInconsistent(world, vm, id))
+    const isLost = vm.status === 'up' && disksOf(world, vm).some(disk => disk.volume?.bitmaps.isInUse === true)
     if (isLost) wipeCheckpoints(world, vm)
     else dropCheckpoint(world, vm, checkpoint)
     const what = `Checkpoint ${checkpoint.id} of VM ${String(vm.config['name'])}`

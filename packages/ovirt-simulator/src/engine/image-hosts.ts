@@ -83,11 +83,11 @@ export class ImageHosts implements AsyncDisposable {
 
   /** From now on clients get no answer from a host; the proxy still does. */
   async hide(hostId: string): Promise<void> {
-    await (await this.daemonOf(hostId)).setReachable('silent')
+    await (await this.daemonOf(hostId)).setReachable('silent', 'clients')
   }
 
   async show(hostId: string): Promise<void> {
-    await (await this.daemonOf(hostId)).setReachable('reachable')
+    await (await this.daemonOf(hostId)).setReachable('reachable', 'clients')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -45,9 +45,7 @@ export const planTransfer = (world: World, { body, user }: Pick<Call, 'body' | '
     throw operationFailed(409, 'Cannot transfer image. The disk storage type is not supported.')
   if (isShallow && !(isNbd && direction === 'download'))
     throw operationFailed(400, 'Cannot transfer image. Shallow transfer is supported only for raw downloads.')
-  const inactivityTimeoutS = Number(body['inactivity_timeout'] ?? INACTIVITY_SECONDS)
-  if (!(inactivityTimeoutS >= 0 && inactivityTimeoutS < 2 ** 31))
-    throw operationFailed(400, `Cannot transfer image. ${inactivityTimeoutS} is no inactivity timeout.`)
+  const inactivityTimeoutS = inactivityTimeoutOf(body)
   requireDomainActive(world, disk)
   const backupOf = backupFor(world, body, disk, isNbd)
   if (backupOf === undefined) requireDiskFree(world, disk, { direction, isSnapshot: snapshotVolumeId !== undefined })
@@ -71,6 +69,12 @@ export const planTransfer = (world: World, { body, user }: Pick<Call, 'body' | '
     transferredBytes: undefined,
     idleTicks: 0,
   }
+}
+
+const inactivityTimeoutOf = (body: Attributes): number => {
+  const seconds = Number(body['inactivity_timeout'] ?? INACTIVITY_SECONDS)
+  if (seconds >= 0 && seconds < 2 ** 31) return seconds
+  throw operationFailed(400, `Cannot transfer image. ${seconds} is no inactivity timeout.`)
 }
 
 const formatOf = (disk: Disk): Transfer['format'] => (disk.config['format'] === 'cow' ? 'cow' : 'raw')

@@ -8,7 +8,7 @@ import { Exchange } from './exchange.ts'
 import { FaultPlan } from './faults.ts'
 import type { ArmedFault, ImageioFault, ImageioRequest } from './faults.ts'
 import { Listeners, imageUrl } from './listeners.ts'
-import type { Arrival, ListenerCertificate } from './listeners.ts'
+import type { Arrival, ListenerCertificate, Reachability } from './listeners.ts'
 import { openBackendByUrl } from './open-backend.ts'
 import { controlRoutes, findRoute, imageRoutes } from './router.ts'
 import type { Route } from './router.ts'
@@ -22,7 +22,7 @@ export interface ImageioOptions {
   readonly host?: string
   /** Another one is taken where it is not free. @default 0: any that is free */
   readonly port?: number
-  /** Address of a second TLS listener, for the proxy: `setReachable` leaves it alone. @default none */
+  /** Address of a second TLS listener, for the proxy. @default none */
   readonly innerHost?: string
   /** Path of the local socket; a leading NUL makes it abstract. @default none */
   readonly localSocket?: string
@@ -129,11 +129,12 @@ export class Imageio implements AsyncDisposable {
   }
 
   /**
-   * Takes the TLS listener off the network: `refused` answers with a reset, `silent` never answers. Sockets of the host
-   * itself go on. `reachable` brings it back, at the same port.
+   * Takes the TLS listeners off the network, or brings them back, at the same ports. Sockets of the host itself go on.
+   *
+   * @param by `clients`: the proxy still gets through. @default 'everybody'
    */
-  async setReachable(how: 'reachable' | 'refused' | 'silent'): Promise<void> {
-    await this.#listeners.setReachable(how)
+  async setReachable(how: Reachability, by: 'clients' | 'everybody' = 'everybody'): Promise<void> {
+    await this.#listeners.setReachable(how, by)
   }
 
   /** @throws GranaryError when an address is taken */

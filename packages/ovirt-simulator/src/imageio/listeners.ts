@@ -32,6 +32,9 @@ export interface Arrival {
 
 type Service = 'images' | 'control'
 
+/** `refused` answers with a reset, `silent` never answers. */
+export type Reachability = 'reachable' | 'refused' | 'silent'
+
 export interface ListenersOptions {
   readonly clock: SimulatorClock
   readonly certificate: ListenerCertificate
@@ -46,29 +49,27 @@ export class Listeners implements AsyncDisposable {
   readonly #clock: SimulatorClock
   readonly #answer: ListenersOptions['answer']
   readonly #sockets = new Set<Socket>()
-  readonly #remoteSockets = new Set<Socket>()
-  readonly #servers: NetServer[] = []
+  readonly #unixServers: NetServer[] = []
   readonly #tlsServers = new Set<TlsServer>()
+  readonly #remote: Port
+  #inner: Port | undefined
   #certificate: ListenerCertificate
-  #remote: NetServer | undefined
-  #address: Address
-  #inner: Address | undefined
 
   constructor({ clock, certificate, address, answer }: ListenersOptions) {
     this.#clock = clock
     this.#certificate = certificate
-    this.#address = address
+    this.#remote = new Port(address)
     this.#answer = answer
   }
 
   /** Where clients are served: the address asked for, or the nearest to be had. */
   get address(): Address {
-    return this.#address
+    return this.#remote.address
   }
 
   /** Where the proxy is served; undefined where clients and proxy share an address. */
   get inner(): Address | undefined {
-    return this.#inner
+    return this.#inner?.address
   }
 
   /** For connections to come. */
@@ -78,10 +79,13 @@ export class Listeners implements AsyncDisposable {
   }
 
   /** @see Imageio.setReachable */
-  async setReachable(how: 'reachable' | 'refused' | 'silent'): Promise<void> {
-    await this.#closeRemote()
-    if (how === 'reachable') await this.listenRemote()
-    if (how === 'silent') await this.#listenAt(createNetServer({ pauseOnConnect: true }))
+  async setReachable(how: Reachability, by: 'clients' | 'everybody'): Promise<void> {
+    const ports = by === 'clients' ? [this.#remote] : [this.#remote, this.#inner]
+    for (const port of ports) {
+      await port?.close()
+      if (how === 'reachable') await port?.open(this.#tlsServer())
+      if (how === 'silent') await port?.open(this.#kept(createNetServer({ pauseOnConnect: true })))
+    }
   }
 
   dropConnections(): void {
@@ -89,33 +93,31 @@ export class Listeners implements AsyncDisposable {
   }
 
   async listenRemote(): Promise<void> {
-    await this.#listenAt(this.#tlsServer())
+    await this.#remote.open(this.#tlsServer())
   }
 
   async listenInside(host: string): Promise<void> {
-    const server = this.#tlsServer()
-    server.on('connection', (socket: Socket) => this.#keep(socket))
-    this.#inner = await listenNear(server, { host, port: 0 })
-    this.#servers.push(server)
+    this.#inner = new Port({ host, port: 0 })
+    await this.#inner.open(this.#tlsServer())
   }
 
   async listenUnix(path: string, service: Service): Promise<void> {
-    const server = createServer(HTTP_OPTIONS)
+    const server = this.#kept(createServer(HTTP_OPTIONS))
     this.#serve(server, service)
-    server.on('connection', (socket: Socket) => this.#keep(socket))
     server.listen(path)
     await once(server, 'listening')
-    this.#servers.push(server)
+    this.#unixServers.push(server)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#closeRemote()
+    await this.#remote.close()
+    await this.#inner?.close()
     this.dropConnections()
-    for (const server of this.#servers.splice(0)) await closed(server)
+    for (const server of this.#unixServers.splice(0)) await closed(server)
   }
 
   #tlsServer(): Server & TlsServer {
-    const server = createTlsServer({ ...this.#certificate, minVersion: 'TLSv1.2', ...HTTP_OPTIONS })
+    const server = this.#kept(createTlsServer({ ...this.#certificate, minVersion: 'TLSv1.2', ...HTTP_OPTIONS }))
     this.#serve(server, 'images')
     server.on('tlsClientError', () => undefined)
     this.#tlsServers.add(server)
@@ -123,28 +125,14 @@ export class Listeners implements AsyncDisposable {
     return server
   }
 
-  async #listenAt(server: NetServer): Promise<void> {
-    server.on('connection', (socket: Socket) => {
-      this.#keep(socket)
-      this.#remoteSockets.add(socket)
-      socket.once('close', () => this.#remoteSockets.delete(socket))
+  /** A server whose connections are remembered. */
+  #kept<S extends NetServer>(server: S): S {
+    return server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on('error', () => undefined)
+      socket.once('close', () => this.#sockets.delete(socket))
     })
-    this.#address = await listenNear(server, this.#address)
-    this.#remote = server
-  }
-
-  async #closeRemote(): Promise<void> {
-    const remote = this.#remote
-    this.#remote = undefined
-    for (const socket of this.#remoteSockets) socket.destroy()
-    if (remote !== undefined) await closed(remote)
-  }
-
-  #keep(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.setNoDelay(true)
-    socket.on('error', () => undefined)
-    socket.once('close', () => this.#sockets.delete(socket))
   }
 
   /** Requests of one connection share what is known of it. */
@@ -170,6 +158,37 @@ export class Listeners implements AsyncDisposable {
       response.writeContinue()
       answer(request, response)
     })
+  }
+}
+
+/** One place to listen at, that can be closed and opened again. */
+class Port {
+  #address: Address
+  #server: NetServer | undefined
+  readonly #sockets = new Set<Socket>()
+
+  constructor(address: Address) {
+    this.#address = address
+  }
+
+  get address(): Address {
+    return this.#address
+  }
+
+  async open(server: NetServer): Promise<void> {
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    this.#address = await listenNear(server, this.#address)
+    this.#server = server
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    for (const socket of this.#sockets) socket.destroy()
+    if (server !== undefined) await closed(server)
   }
 }
 

@@ -30,6 +30,11 @@ export class DirtyBitmaps {
     return this.#bitmaps.map(bitmap => bitmap.checkpointId)
   }
 
+  /** Whether a crash left one of them so that nobody may trust it. */
+  get isInUse(): boolean {
+    return this.#bitmaps.some(bitmap => bitmap.isInUse)
+  }
+
   /** A new checkpoint: from now on its bitmap records. @throws GranaryError `GRANARY_EXISTS` */
   start(checkpointId: string): void {
     if (this.#find(checkpointId) !== undefined)

@@ -255,6 +255,14 @@ const endUpload = async (
   })
 }
 
+interface FinishedInPlace {
+  /** False: the entry stays open. */
+  readonly isOver: boolean
+  /** Checkpoints. */
+  readonly removed: readonly string[]
+  readonly warnings: readonly string[]
+}
+
 /**
  * Frees the disks, and drops the checkpoints of this installation: they need not know what was written, so the next backup is
  * a full one, in whatever repository.
@@ -267,7 +275,7 @@ export const finishInPlace = async (
   journal: Journal,
   entry: JournalEntry,
   { settings, signal }: AbortOptions & { readonly settings: RestoreSettings },
-): Promise<{ readonly removed: readonly string[]; readonly warnings: readonly string[] }> => {
+): Promise<FinishedInPlace> => {
   const { disks, vmId } = inPlacePlanOf(entry)
   if (entry.pending.facts[STALE_FACT] === undefined) {
     const own = (await listCheckpoints(engine, vmId, { signal })).filter(one =>
@@ -288,10 +296,11 @@ export const finishInPlace = async (
   const left = remaining.filter(({ id }) => stale.has(id))
   if (left.length === 0) {
     await entry.end()
-    return { removed, warnings: [...warnings, ...foreignWarnings(remaining)] }
+    const foreign = remaining.filter(({ description }) => !isOwn(journal, undefined, description))
+    return { isOver: true, removed, warnings: [...warnings, ...foreignWarnings(foreign)] }
   }
   const text = `checkpoints from before the restore are still there (${left.map(({ id }) => id).join(', ')}): no backup starts from them, and the next start tries again to remove them`
-  return { removed, warnings: [...warnings, text] }
+  return { isOver: false, removed, warnings: [...warnings, text] }
 }
 
 const foreignWarnings = ({ length }: readonly Checkpoint[]): readonly string[] =>

@@ -63,12 +63,10 @@ const undoInPlace =
       }
     }
     if (isDry) return { kind: 'undone', text: `the disks of "${vmName}" are freed` }
-    const { warnings } = await finishInPlace(engine, journal, entry, { settings, signal })
-    if (warnings.length > 0) return { kind: 'left', text: warnings.join('; ') }
-    return {
-      kind: 'undone',
-      text: isWhole
-        ? `the restore of "${vmName}" in place is finished`
-        : `the disks of "${vmName}" are free again, and mixed: part old, part restored`,
-    }
+    const { isOver, warnings } = await finishInPlace(engine, journal, entry, { settings, signal })
+    if (!isOver) return { kind: 'left', text: warnings.join('; ') }
+    const text = isWhole
+      ? `the restore of "${vmName}" in place is finished`
+      : `the disks of "${vmName}" are free again, and mixed: part old, part restored`
+    return { kind: 'undone', text: [text, ...warnings].join('; ') }
   }

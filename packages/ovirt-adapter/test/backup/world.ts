@@ -7,6 +7,9 @@ import { fileBackend, initRepository, memoryBackend, openDisk, openRepository } 
 import type { Repository } from '@granary/dedup-store'
 import { createSimulator } from '@granary/ovirt-simulator'
 import type { OracleRecord, Simulator, SimulatorOptions } from '@granary/ovirt-simulator'
+import { endBackup } from '../../src/backup/end-backup.ts'
+import { addBackup, findBackup } from '../../src/engine/resources/backups.ts'
+import { waitFor } from '../../src/engine/wait-for.ts'
 import { Journal, backupVms, openEngine, openImageDisk, parseOvirtConfig } from '../../src/index.ts'
 import type {
   BackupContext,
@@ -149,6 +152,21 @@ export class World implements AsyncDisposable {
     const [result] = await backupVms(this.context, { workers: 0, ...options, vms: [vm] })
     if (result === undefined || 'error' in result) throw result?.error ?? new Error('no result')
     return result.report
+  }
+
+  /** As another product backs it up. @returns its checkpoint, which stays */
+  async backUpForeign(vmId: string): Promise<string> {
+    const disk = this.diskIds(vmId).map(id => ({ id }))
+    const { id } = await addBackup(this.engine, vmId, { description: 'another product', disks: { disk } })
+    const { clock } = this.simulator
+    const ready = await waitFor(async () => await findBackup(this.engine, vmId, id), {
+      clock,
+      timeoutMs: 600_000,
+      what: 'the foreign backup is ready',
+      isDone: backup => backup?.phase === 'ready',
+    })
+    await endBackup(this.engine, vmId, id, { timeoutMs: 600_000, snapshotId: ready?.snapshotId })
+    return ready?.toCheckpointId ?? ''
   }
 
   /** Which disks of a report's snapshot are not what the witness saw at the moment of the freeze. */

@@ -173,8 +173,7 @@ const EFFECTS: Record<ConfigKey, (t: Test) => Promise<void>> = {
     ] as const) {
       await using site = await openWorld([`remove_vm_checkpoints_at_full_backup ${answer}`])
       await site.world.backUp(site.vmId)
-      const { checkpoints } = site.world.simulator.vm(site.vmId)
-      checkpoints.push({ ...checkpoints[0]!, id: 'c0000000-0000-0000-0000-000000000001', description: 'foreign' })
+      await site.world.backUpForeign(site.vmId)
       await site.world.backUp(site.vmId, { kind: 'full' })
       t.equal(site.world.simulator.vm(site.vmId).checkpoints.length, count, answer)
     }

@@ -192,6 +192,21 @@ const STEPS: readonly StepCase[] = [
     happened: async client => (await readImage(client, (await download(client)).transfer_url, 0, 16)).length === 16,
   },
   {
+    step: { do: 'cut-host', host: 'host1' },
+    happened: async client => {
+      const { transfer_url: direct, proxy_url: proxied } = await download(client)
+      return (
+        (await fails(readImage(client, direct, 0, 16), /ECONNREFUSED/)) &&
+        (await fails(readImage(client, proxied, 0, 16), /500/))
+      )
+    },
+  },
+  {
+    step: { do: 'join-host', host: 'host1' },
+    before: async ({ simulator }) => await simulator.faults.cutHost(simulator.site.hostIds[0] ?? '', 'refused'),
+    happened: async client => (await readImage(client, (await download(client)).proxy_url, 0, 16)).length === 16,
+  },
+  {
     step: { do: 'restart-imageio', host: 'host1' },
     before: async client => {
       transferId = (await download(client)).id

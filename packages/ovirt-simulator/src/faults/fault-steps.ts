@@ -94,6 +94,8 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   'recover-host': onHost((simulator, host) => simulator.recoverHost(host)),
   'hide-host': onHost(async ({ faults }, host) => await faults.hideHost(host)),
   'show-host': onHost(async ({ faults }, host) => await faults.showHost(host)),
+  'cut-host': onHost(async ({ faults }, host) => await faults.cutHost(host, 'refused')),
+  'join-host': onHost(async ({ faults }, host) => await faults.cutHost(host, 'reachable')),
   'restart-imageio': onHost(async ({ faults }, host) => await faults.restartImageio(host)),
   'imageio-certificate': {
     needs: ['host', 'kind'],

@@ -194,7 +194,8 @@ export const rescue = async (
       manifest,
       places => {
         const believed = places.filter(({ pack }) => index.isTrusted(pack))
-        if (believed.every(({ pack }) => doomed.has(pack.key))) for (const { pack } of places) rescued.add(pack.key)
+        if (believed.every(({ pack }) => doomed.has(pack.key)))
+          for (const { pack } of places) if (doomed.has(pack.key)) rescued.add(pack.key)
         return places.map(({ pack, ordinal }) => seen.mark(pack, ordinal)).some(Boolean)
       },
       { signal },

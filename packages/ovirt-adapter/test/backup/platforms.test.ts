@@ -92,7 +92,9 @@ const restoreAll = async (t: Test, world: World, reports: readonly VmBackupRepor
     t.strictSame(differing, [], `${round}: to the platform, to the bit`)
     t.equal(restored.disks.length, 2)
     t.strictSame(restored.notRestored, [])
-    t.strictSame(await restoreToFiles(world, report), [], `${round}: to files, to the bit`)
+    // What comes of a snapshot as files, no platform has a part in.
+    if (isLong || one.profile === 'ovirt-4.5')
+      t.strictSame(await restoreToFiles(world, report), [], `${round}: to files, to the bit`)
     t.strictSame(world.leftovers(), {})
   }
   t.strictSame(world.journal.pending, [])

@@ -23,7 +23,7 @@ import type { ChosenDisks } from './choose-disks.ts'
 import { endJournaled } from './end-backup.ts'
 import { gatherMachine } from './gather-machine.ts'
 import type { Gathered } from './gather-machine.ts'
-import { isInconsistent, markIfPaused } from './inconsistency.ts'
+import { isInconsistent, markIfDisturbed } from './inconsistency.ts'
 import { isOwn } from './ownership.ts'
 import { pruneCheckpoints } from './prune-checkpoints.ts'
 import type { VmBackupReport } from './report.ts'
@@ -182,7 +182,8 @@ const store = async (
           frozen,
           tracking: trackingJson(tracking),
         }
-        const mark = await markIfPaused(engine, vm, { signal })
+        const isOfSnapshot = started?.backup.snapshotId !== undefined
+        const mark = await markIfDisturbed(engine, vm, { isOfSnapshot, signal })
         const warnings = [
           ...choice.warnings,
           ...gathered.warnings,

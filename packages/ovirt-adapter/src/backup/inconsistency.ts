@@ -20,16 +20,32 @@ export interface Mark {
 }
 
 /**
- * Asked when all is read: a machine that ran and is paused now has most likely filled its storage domain (CONTRACT §4.3), and
- * what the host could still keep for the backup is not known.
+ * Asked when all is read: whether something happened to the machine that makes its copy doubtful.
  *
  * @param vm as it was when the backup began
+ * @param options `isOfSnapshot`: a snapshot of the engine kept still what was read
  */
-export const markIfPaused = async (engine: Engine, vm: Vm, options: AbortOptions): Promise<Mark> => {
-  if (vm.status !== 'up') return { labels: {}, warnings: [] }
-  const now = await findVm(engine, vm.id, options)
-  if (now?.status !== 'paused') return { labels: {}, warnings: [] }
-  const reason = `${vm.name} was paused during its backup`
-  const advice = 'the copy is marked inconsistent and no backup starts from it; see whether a storage domain is full'
-  return { labels: { [INCONSISTENT_LABEL]: reason }, warnings: [`${reason}: ${advice}`] }
+export const markIfDisturbed = async (
+  engine: Engine,
+  vm: Vm,
+  { isOfSnapshot, signal }: AbortOptions & { readonly isOfSnapshot: boolean },
+): Promise<Mark> => {
+  const now = await findVm(engine, vm.id, { signal })
+  if (vm.status === 'up' && now?.status === 'paused') {
+    // It has most likely filled its storage domain (CONTRACT §4.3): what the host could still keep for the backup is not known.
+    return mark(`${vm.name} was paused during its backup`, 'see whether a storage domain is full')
+  }
+  if (vm.status === 'down' && !isOfSnapshot && now !== undefined && wasStarted(vm, now)) {
+    return mark(`${vm.name} was started while its disks were read`, 'back it up again')
+  }
+  return { labels: {}, warnings: [] }
 }
+
+/** `stop_time` moves when it was started and stopped again meanwhile. */
+const wasStarted = (before: Vm, now: Vm): boolean =>
+  now.status !== 'down' || now.json['stop_time'] !== before.json['stop_time']
+
+const mark = (reason: string, advice: string): Mark => ({
+  labels: { [INCONSISTENT_LABEL]: reason },
+  warnings: [`${reason}: the copy is marked inconsistent and no backup starts from it; ${advice}`],
+})

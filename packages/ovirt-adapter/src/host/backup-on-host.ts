@@ -13,7 +13,7 @@ import type { BackupVmCall } from '../backup/backup-vm.ts'
 import { chooseDisks, nameDisks, requireAll } from '../backup/choose-disks.ts'
 import { gatherMachine } from '../backup/gather-machine.ts'
 import type { Gathered } from '../backup/gather-machine.ts'
-import { markIfPaused } from '../backup/inconsistency.ts'
+import { markIfDisturbed } from '../backup/inconsistency.ts'
 import type { VmBackupReport } from '../backup/report.ts'
 import type { BackupContext, HostPath } from '../backup/settings.ts'
 import { planStore } from '../backup/store-disks.ts'
@@ -193,7 +193,7 @@ const store = async (
       }
       const left = missing.filter(({ reason }) => reason !== 'excluded')
       const warnings = left.map(({ alias, reason }) => `disk ${alias} is not in the copy: ${reason}`)
-      const mark = await markIfPaused(engine, vm, { signal })
+      const mark = await markIfDisturbed(engine, vm, { isOfSnapshot: false, signal })
       return {
         machine,
         warnings: [...base.warnings, ...gathered.warnings, ...plan.warnings, ...warnings, ...mark.warnings],

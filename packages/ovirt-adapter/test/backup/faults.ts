@@ -255,6 +255,41 @@ export const FAULTS = {
       'incremental cold': 'does not apply',
     }),
   },
+  'the guest shuts itself down while data is read': {
+    arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.shutDownGuest(vmId)),
+    mend: powerOn,
+    outcomes: all('fails', {
+      'full hybrid': 'completes',
+      'incremental hybrid': 'completes',
+      'full cold': 'does not apply',
+      'incremental cold': 'does not apply',
+    }),
+  },
+  'the stopped machine is started while data is read': {
+    // The engine would not; a host's administrator can.
+    arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.faults.startVm(vmId)),
+    mend: ({ world, vmId }) => world.simulator.shutDownGuest(vmId),
+    outcomes: all('does not apply', { 'full cold': 'marked', 'incremental cold': 'marked' }),
+  },
+  'a disk is detached while it is read': {
+    arm: ({ at, world, vmId, diskIds }) =>
+      at('backup-read', () => world.simulator.faults.detachDisk(vmId, diskIds[0] ?? '')),
+    mend: async ({ world, diskIds }) => await world.simulator.faults.removeDisk(diskIds[0] ?? ''),
+    outcomes: all('completes'),
+  },
+  'a disk is resized while it is read': {
+    arm: ({ at, world, diskIds }) =>
+      at('backup-read', async () => await world.simulator.faults.resizeDisk(diskIds[0] ?? '', 256 * MIB)),
+    outcomes: all('completes'),
+  },
+  'somebody takes a snapshot while data is read': {
+    arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.faults.takeSnapshot(vmId)),
+    outcomes: all('completes'),
+  },
+  'somebody deletes the checkpoint that it starts from while data is read': {
+    arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.faults.deleteCheckpoint(vmId)),
+    outcomes: all('completes'),
+  },
   'a disk is removed while it is read': {
     arm: ({ at, world, diskIds }) =>
       at('backup-read', async () => await world.simulator.faults.removeDisk(diskIds[0] ?? '')),

@@ -62,6 +62,14 @@ const incrementals = (outcome: Outcome): Partial<Record<Flow, Outcome>> => ({
   'incremental cold': outcome,
 })
 
+/** A machine that stops takes its live backup with it; a snapshot of the engine stays. */
+const STOPPED = all('fails', {
+  'full hybrid': 'completes',
+  'incremental hybrid': 'completes',
+  'full cold': 'does not apply',
+  'incremental cold': 'does not apply',
+})
+
 const hosts = ({ world }: Scene): readonly string[] => world.simulator.site.hostIds
 
 const onEachHost = async (
@@ -248,22 +256,12 @@ export const FAULTS = {
   'the guest is killed while data is read': {
     arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.crashVm(vmId)),
     mend: powerOn,
-    outcomes: all('fails', {
-      'full hybrid': 'completes',
-      'incremental hybrid': 'completes',
-      'full cold': 'does not apply',
-      'incremental cold': 'does not apply',
-    }),
+    outcomes: STOPPED,
   },
   'the guest shuts itself down while data is read': {
     arm: ({ at, world, vmId }) => at('backup-read', () => world.simulator.shutDownGuest(vmId)),
     mend: powerOn,
-    outcomes: all('fails', {
-      'full hybrid': 'completes',
-      'incremental hybrid': 'completes',
-      'full cold': 'does not apply',
-      'incremental cold': 'does not apply',
-    }),
+    outcomes: STOPPED,
   },
   'the stopped machine is started while data is read': {
     // The engine would not; a host's administrator can.

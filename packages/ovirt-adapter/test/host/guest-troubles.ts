@@ -16,13 +16,11 @@ const METHODS = { pull: openPullCopy, overlay: openOverlayCopy }
 export const guestTroubles = async (t: Test, guest: TestGuest, scratch: string): Promise<void> => {
   const { libvirt, folder, image, small } = guest
   const options: HostCopyOptions = {
-    ...{
-      libvirt,
-      domain: DOMAIN,
-      scratch: { folder: scratch, reserveBytes: 0 },
-      journal: noJournal,
-      clock: systemClock,
-    },
+    libvirt,
+    domain: DOMAIN,
+    scratch: { folder: scratch, reserveBytes: 0 },
+    journal: noJournal,
+    clock: systemClock,
   }
   const agent = guestAgent(libvirt, DOMAIN, systemClock)
   const reason = async (): Promise<string> => (await libvirt.run(['domstate', DOMAIN, '--reason'])).trim()

@@ -13,41 +13,59 @@ export interface RealClockOptions {
 /** Milliseconds: the longest that a timer of Node can wait. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+/** Real milliseconds since 1970, with fractions: never set back, and finer than the timers, which may be early by one. */
+const wallMs = (): number => performance.timeOrigin + performance.now()
+
 /**
  * Makes a clock that runs by itself.
  *
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when the speed is out of its range
  */
 export const createRealClock = (options: RealClockOptions = {}): SimulatorClock => {
-  const { speed = 1, originMs = Date.now() } = options
+  const { speed = 1, originMs = wallMs() } = options
   if (!(speed >= 1 && speed <= 100_000))
     throw new GranaryError('GRANARY_INVALID_ARGUMENT', `speed ${speed}: expected 1 to 100000`)
-  const timers = new Set<NodeJS.Timeout>()
-  const toReal = (ms: number): number => Math.min(ms / speed, LONGEST_TIMER_MS)
+  const timers = new Map<object, NodeJS.Timeout>()
+  const now = (): number => originMs + (wallMs() - originMs) * speed
+  const toReal = (ms: number): number => Math.min(Math.max(ms, 0) / speed, LONGEST_TIMER_MS)
   const sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
-    signal?.throwIfAborted()
-    await realSleep(toReal(ms), undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    const dueMs = now() + ms
+    do {
       signal?.throwIfAborted()
-      throw error
-    })
+      await realSleep(toReal(dueMs - now()), undefined, signal === undefined ? {} : { signal }).catch(
+        (error: unknown) => {
+          signal?.throwIfAborted()
+          throw error
+        },
+      )
+    } while (now() < dueMs)
   }
   return {
-    now: () => Math.floor(originMs + (Date.now() - originMs) * speed),
+    now: () => Math.floor(now()),
     sleep,
     schedule(ms, task) {
-      const timer = setTimeout(() => {
-        timers.delete(timer)
-        void task({ sleep, [Symbol.dispose]: () => undefined })
-      }, toReal(ms)).unref()
-      timers.add(timer)
+      const key = {}
+      const dueMs = now() + ms
+      const wait = (): void => {
+        const timer = setTimeout(
+          () => {
+            if (now() < dueMs) return wait()
+            timers.delete(key)
+            void task({ sleep, [Symbol.dispose]: () => undefined })
+          },
+          toReal(dueMs - now()),
+        ).unref()
+        timers.set(key, timer)
+      }
+      wait()
       return () => {
-        clearTimeout(timer)
-        timers.delete(timer)
+        clearTimeout(timers.get(key))
+        timers.delete(key)
       }
     },
     hold: () => ({ sleep, [Symbol.dispose]: () => undefined }),
     async [Symbol.asyncDispose]() {
-      for (const timer of timers) clearTimeout(timer)
+      for (const timer of timers.values()) clearTimeout(timer)
       timers.clear()
     },
   }

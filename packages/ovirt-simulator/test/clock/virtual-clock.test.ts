@@ -99,3 +99,20 @@ test('a fast real clock runs by itself and forgets its timers when it is closed'
   t.throws(() => createRealClock({ speed: 0 }), { code: 'GRANARY_INVALID_ARGUMENT' })
   t.throws(() => createVirtualClock().schedule(-1, () => undefined), { code: 'GRANARY_INVALID_ARGUMENT' })
 })
+
+test('no wait and no task of a fast real clock is early by that clock, though timers may be', async t => {
+  await using clock = createRealClock({ speed: 100_000 })
+  // A scheduled task does not keep a process alive.
+  const alive = setInterval(() => undefined, 1_000)
+  t.teardown(() => clearInterval(alive))
+  for (let n = 0; n < 100; n++) {
+    const dueMs = clock.now() + 50_000 + n
+    await clock.sleep(50_000 + n)
+    if (clock.now() < dueMs) return t.fail(`wait ${n} ended ${dueMs - clock.now()} ms early`)
+  }
+  for (let n = 0; n < 100; n++) {
+    const dueMs = clock.now() + 50_000 + n
+    const atMs = await new Promise<number>(resolve => clock.schedule(50_000 + n, () => resolve(clock.now())))
+    if (atMs < dueMs) return t.fail(`task ${n} ran ${dueMs - atMs} ms early`)
+  }
+})

@@ -60,16 +60,19 @@ t.test('nbdkit error filter: writes', { skip }, async t => {
 })
 
 t.test('nbdkit delay filter: replies that take long are waited for; too long is a time-out', { skip }, async t => {
-  const { uri } = await kit(t, ['delay'], ['rdelay=400ms'])
-  await using patient = await connectNbd(uri, { timeoutMs: 5000 })
+  const slow = await kit(t, ['delay'], ['rdelay=400ms'])
+  await using patient = await connectNbd(slow.uri)
   await patient.read(0, new Uint8Array(MiB))
-  await using hasty = await connectNbd(uri, { timeoutMs: 100, reconnectAttempts: 0 })
+  // An answer that comes after all would not be too long on a machine that sleeps over it.
+  const endless = await kit(t, ['delay'], ['rdelay=600'])
+  await using hasty = await connectNbd(endless.uri, { timeoutMs: 100, reconnectAttempts: 0 })
   await t.rejects(hasty.read(0, new Uint8Array(4096)), { code: 'GRANARY_TIMEOUT' })
 })
 
 t.test('nbdkit rate filter: a slow stream that moves is no time-out', { skip }, async t => {
-  const { uri, bytes } = await kit(t, ['rate'], ['rate=8M'])
-  await using disk = await connectNbd(uri, { timeoutMs: 3000, requestBytes: 65_536, reconnectAttempts: 0 })
+  // The first two seconds' worth come at once; the rest takes longer than the time-out.
+  const { uri, bytes } = await kit(t, ['rate'], ['rate=6M'])
+  await using disk = await connectNbd(uri, { timeoutMs: 1500, requestBytes: 65_536, reconnectAttempts: 0 })
   const target = new Uint8Array(4 * MiB)
   await disk.read(0, target)
   t.equal(Buffer.compare(target, bytes), 0)

@@ -152,6 +152,22 @@ t.test('a server that stops answering is given up in time', async t => {
   await disk[Symbol.asyncDispose]()
 })
 
+t.test('an answer that came while the process was held up longer than the time-out is read, not given up', async t => {
+  const timeoutMs = 40
+  const server = await rawServer(t, async peer => {
+    await welcomeClient(peer, { ...WHOLE, isStructured: false })
+    const { cookie } = await nextRequest(peer)
+    peer.write(Buffer.concat([encodeSimpleReply(cookie, 0), new Uint8Array(512).fill(7)]))
+    // As when a terminal stops it, or a computation does not end: timers are the first to run afterwards.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5 * timeoutMs)
+  })
+  const disk = await connectNbd(server.uri, { ...QUICK, timeoutMs })
+  const target = new Uint8Array(512)
+  await disk.read(0, target)
+  t.ok(target.every(byte => byte === 7))
+  await disk[Symbol.asyncDispose]()
+})
+
 t.test('an aborted read settles at once, its late reply is dropped, and its bytes are left alone', async t => {
   let answer = (): void => undefined
   const server = await rawServer(t, async peer => {

@@ -14,6 +14,8 @@ const ABORT_GRACE_MS = 500
 const BULK_BYTES = 64 * 1024
 /** How long a closing connection waits for what is under way. */
 const CLOSE_GRACE_MS = 2000
+/** How often silence is looked for in a time-out. */
+const LOOKS_PER_TIMEOUT = 4
 
 export interface LinkOptions {
   /** Tells of aborts. */
@@ -32,7 +34,8 @@ export class Link {
   readonly #watchdog: NodeJS.Timeout
   #lastCookie = 0
   #bytesInFlight = 0
-  #progressMs = performance.now()
+  /** Looks in a row, while requests wait, at which no byte had come. */
+  #silentLooks = 0
   #failure: GranaryError | undefined
   #onIdle: (() => void) | undefined
 
@@ -44,7 +47,7 @@ export class Link {
       find: cookie => this.#requests.get(cookie),
       done: cookie => this.#forget(cookie),
     })
-    this.#watchdog = setInterval(() => this.#checkProgress(), Math.max(10, options.timeoutMs / 4))
+    this.#watchdog = setInterval(() => this.#checkProgress(), Math.max(1, options.timeoutMs / LOOKS_PER_TIMEOUT))
     this.#watchdog.unref()
     negotiated.transport.receiver = {
       window: () => this.#parser.window(),
@@ -146,7 +149,7 @@ export class Link {
   #send(request: PendingRequest): () => boolean {
     const { command, flags, offset, length, payload } = request.spec
     const { transport, style } = this.negotiated
-    if (this.#requests.size === 0) this.#progressMs = performance.now()
+    if (this.#requests.size === 0) this.#silentLooks = 0
     const number = ++this.#lastCookie
     this.#requests.set(number, request)
     this.#bytesInFlight += transferBytes(request.spec)
@@ -158,7 +161,7 @@ export class Link {
     let isSent = false
     transport.write(payload, () => {
       isSent = true
-      this.#progressMs = performance.now()
+      this.#silentLooks = 0
     })
     return () => isSent
   }
@@ -196,7 +199,7 @@ export class Link {
 
   #receive(parse: () => void): void {
     if (this.#failure !== undefined) return
-    this.#progressMs = performance.now()
+    this.#silentLooks = 0
     try {
       parse()
     } catch (error) {
@@ -204,9 +207,14 @@ export class Link {
     }
   }
 
+  /**
+   * Counts looks, not time: in a process that was stopped, or busy, for longer than the time-out, timers run before what has
+   * long been there is read. However late, an interval fires once.
+   */
   #checkProgress(): void {
     const { timeoutMs } = this.#options
-    if (this.#requests.size === 0 || performance.now() - this.#progressMs < timeoutMs) return
+    // The first look comes at any moment after the last byte.
+    if (this.#requests.size === 0 || ++this.#silentLooks <= LOOKS_PER_TIMEOUT) return
     this.fail(
       new GranaryError('GRANARY_TIMEOUT', `NBD: no byte from ${this.negotiated.transport.name} for ${timeoutMs} ms`, {
         retryable: true,

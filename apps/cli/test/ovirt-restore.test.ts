@@ -1,6 +1,5 @@
 /** `granary ovirt restore` and `recover`, from the command line to a simulated engine and back. */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -215,7 +214,11 @@ t.test('recovered at once, written to, and brought back with what was written', 
   const running = startGranary(['ovirt', 'recover', 'latest', place, '--json'], { env })
   t.teardown(() => running.child.kill('SIGKILL'))
   const socket = join(place, 'nbd.sock')
-  while (!existsSync(join(place, 'domain.xml'))) await new Promise(resolve => setTimeout(resolve, 50))
+  const domain = async (): Promise<string> => await readFile(join(place, 'domain.xml'), 'utf8').catch(() => '')
+  while (!(await domain()).includes('</domain>')) {
+    if (running.child.exitCode !== null) throw new Error(`recover ended with ${running.child.exitCode}`)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
   const written = new Uint8Array(8192).fill(9)
   {
     await using disk = await connectNbd(`nbd+unix:///system?socket=${encodeURIComponent(socket)}`)
@@ -223,7 +226,7 @@ t.test('recovered at once, written to, and brought back with what was written', 
     await disk.write(65_536, written)
     await disk.flush()
   }
-  t.match(await readFile(join(place, 'domain.xml'), 'utf8'), /<source protocol='nbd' name='system'>/)
+  t.match(await domain(), /<source protocol='nbd' name='system'>/)
   running.child.kill('SIGTERM')
   const { code, text } = await running.done
   t.equal(code, 0)

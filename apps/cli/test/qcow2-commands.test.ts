@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, readdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseJsonLines, seededBytes } from '@granary/testing'
 import t from 'tap'
 import { createRepository, granary, scratchFolder } from './in-process.ts'
-import { peer, whyNo } from './peers.ts'
+import { peer, untilListening, whyNo } from './peers.ts'
 
 const MIB = 1024 * 1024
 
@@ -162,7 +162,7 @@ t.test('what QEMU has open is not written to', { skip: whyNo('qemu-img', 'qemu-n
   await peer('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top)
   const qemu = spawn('qemu-nbd', ['-t', '-k', at('s'), '-f', 'qcow2', top], { stdio: 'ignore' })
   t.teardown(() => qemu.kill('SIGKILL'))
-  while (!existsSync(at('s'))) await new Promise(resolve => setTimeout(resolve, 20))
+  await untilListening(at('s'))
   const before = [readFileSync(base), readFileSync(top)]
   for (const words of [
     ['resize', top, '10MiB'],

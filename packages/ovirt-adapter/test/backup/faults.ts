@@ -193,6 +193,7 @@ export const FAULTS = {
   },
   'the host is not reached, the proxy is': {
     arm: async scene => {
+      scene.world.connectTimeoutMs = 500
       for (const host of hosts(scene)) await scene.world.simulator.faults.hideHost(host)
     },
     outcomes: all('completes'),

@@ -19,7 +19,12 @@ const restoreOver = async (world: World, vmId: string, snapshotId: string): Prom
   const source = await storedSource(world.repository, snapshotId)
   const target = await readInPlaceTarget(engine, await readVm(engine, vmId), {})
   const openUpload = async (options: Parameters<Parameters<typeof restoreInPlace>[0]['openUpload']>[0]) =>
-    await openImageUpload({ ...options, clock: simulator.clock, isLocalAllowed: false, connectTimeoutMs: 500 })
+    await openImageUpload({
+      ...options,
+      clock: simulator.clock,
+      isLocalAllowed: false,
+      connectTimeoutMs: world.connectTimeoutMs,
+    })
   return await restoreInPlace(
     { engine, journal, settings, openUpload },
     source,

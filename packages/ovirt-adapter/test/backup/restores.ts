@@ -38,7 +38,7 @@ export const restoreToPlatform = async (
       journal,
       settings,
       openUpload: async options =>
-        await openImageUpload({ ...options, clock, isLocalAllowed: false, connectTimeoutMs: 500 }),
+        await openImageUpload({ ...options, clock, isLocalAllowed: false, connectTimeoutMs: world.connectTimeoutMs }),
     },
     source,
     plan,

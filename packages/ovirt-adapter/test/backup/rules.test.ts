@@ -199,6 +199,8 @@ for (const how of ['refused', 'silent'] as const) {
       const vms = await chooseVms(world.engine, { all: true })
       const onLost = vms.filter((_, i) => i % 4 === 1).map(({ id }) => id)
       for (const { id } of vms) world.simulator.vm(id).hostId = onLost.includes(id) ? lost : good
+      // The others must answer in that time, too, on a machine that does much else.
+      if (how === 'silent') world.connectTimeoutMs = 3000
       await world.simulator.faults.cutHost(lost, how)
       const results: VmResult[] = []
       // The proxy beside the engine, which would reach it, is not offered.

@@ -43,6 +43,8 @@ export class World implements AsyncDisposable {
   readonly #frozen = new Map<string, OracleRecord>()
   /** Bytes read from imageio. */
   imageBytes = 0
+  /** For hosts to answer in: short where they are made silent, and only there. A busy machine needs its time. */
+  connectTimeoutMs = 10_000
 
   private constructor(
     parts: Pick<World, 'folder' | 'simulator' | 'repository' | 'config' | 'configText' | 'engine' | 'journal'>,
@@ -114,7 +116,7 @@ export class World implements AsyncDisposable {
       ...options,
       clock: this.simulator.clock,
       isLocalAllowed: false,
-      connectTimeoutMs: 500,
+      connectTimeoutMs: this.connectTimeoutMs,
     })
     const read = disk.read.bind(disk)
     disk.read = async (offset, target, abort) => {

@@ -103,7 +103,12 @@ export const restoreOf = async (
   const choices = config.diskUploadMechanism === undefined ? {} : { uploadMechanism: config.diskUploadMechanism }
   const plan = requirePlan(planRestore(source, await readRestoreTarget(engine, { name: 'web' }), choices))
   const openUpload = async (upload: OpenUploadOptions) =>
-    await openImageUpload({ ...upload, clock: simulator.clock, isLocalAllowed: false, connectTimeoutMs: 500 })
+    await openImageUpload({
+      ...upload,
+      clock: simulator.clock,
+      isLocalAllowed: false,
+      connectTimeoutMs: world.connectTimeoutMs,
+    })
   return await restoreMachine({ engine, journal, settings: config, openUpload, ...options }, source, plan, options)
 }
 

@@ -123,11 +123,12 @@ t.test('reading: a server that falls silent midway is asked again, from there', 
       return ['HTTP/1.1 206 x\r\ncontent-length: 10\r\ncontent-range: bytes 100-109/1048576\r\n\r\n0123']
     }),
   )
-  const image = await openImageDisk({ ...host, stallTimeoutMs: 100 })
+  const image = await openImageDisk({ ...host, stallTimeoutMs: 500 })
   const target = new Uint8Array(10)
   await image.read(100, target)
   t.equal(Buffer.from(target).toString(), '0123456789')
-  t.same(asked, ['GET /images/x 100-109', 'GET /images/x 104-109'])
+  // On a busy machine an answer may be late as well: it is asked again for the same.
+  t.same([...new Set(asked)], ['GET /images/x 100-109', 'GET /images/x 104-109'])
   await image[Symbol.asyncDispose]()
   await host.close()
 })

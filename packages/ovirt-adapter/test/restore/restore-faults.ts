@@ -133,7 +133,10 @@ export const RESTORE_FAULTS = {
     outcomes: both('completes'),
   },
   'the hosts are not reached, the proxy is': {
-    arm: async ({ site }) => await onEachHost(site, async id => await site.simulator.faults.hideHost(id)),
+    arm: async ({ site }) => {
+      site.connectTimeoutMs = 500
+      await onEachHost(site, async id => await site.simulator.faults.hideHost(id))
+    },
     outcomes: both('completes'),
   },
   'the engine rejects a disk after its upload, and removes it': {

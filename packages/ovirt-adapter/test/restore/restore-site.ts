@@ -41,6 +41,8 @@ export interface RestoreSite extends AsyncDisposable {
   readonly engine: Engine
   /** Where journals are: a later "start" opens another one there. */
   readonly journalFolder: string
+  /** For hosts to answer in: short where they are made silent, and only there. A busy machine needs its time. */
+  connectTimeoutMs: number
   context(journal: Journal, overrides?: Partial<RestoreContext>): RestoreContext
   openJournal(): Promise<Journal>
   plan(source: ReadableSource, choices?: RestoreChoices): Promise<RestorePlan>
@@ -61,17 +63,23 @@ export const openSite = async (options: Omit<SimulatorOptions, 'dir'> = {}): Pro
   const { clock } = simulator
   const engine = new Engine({ url: simulator.url, apiCa: simulator.ca, ...simulator.credentials, clock })
   const journalFolder = join(folder, 'journal')
-  return {
+  const site: RestoreSite = {
     simulator,
     engine,
     journalFolder,
+    connectTimeoutMs: 10_000,
     openJournal: async () => await Journal.open({ folder: journalFolder, clock }),
     context: (journal, overrides) => ({
       engine,
       journal,
       settings: SETTINGS,
       openUpload: async upload =>
-        await openImageUpload({ ...upload, clock, isLocalAllowed: false, connectTimeoutMs: 500 }),
+        await openImageUpload({
+          ...upload,
+          clock,
+          isLocalAllowed: false,
+          connectTimeoutMs: site.connectTimeoutMs,
+        }),
       ...overrides,
     }),
     async plan(source, choices = {}) {
@@ -84,6 +92,7 @@ export const openSite = async (options: Omit<SimulatorOptions, 'dir'> = {}): Pro
       await rm(folder, { recursive: true, force: true })
     },
   }
+  return site
 }
 
 /** A machine whose disks hold something, stopped. */

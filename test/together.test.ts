@@ -103,9 +103,8 @@ t.test('a backup that takes longer than the time to live is not fenced while it 
   await using repository = await createRepository(repo, { timeToLiveMs })
   let waits = 0
   let livedMs = 0
-  const slow = gatedReader(memoryDisk(bytes), async offset => {
-    if (offset < 64 * MIB || livedMs > 0) return
-    // In the last window, and collection is made to wait for us: it looks again and again, for five lives.
+  const collectMeanwhile = async (): Promise<void> => {
+    // Collection is made to wait for us: it looks again and again, for five lives.
     await using other = await openFolder(repo, { timeToLiveMs })
     const end = new AbortController()
     const startMs = systemNow()
@@ -121,6 +120,10 @@ t.test('a backup that takes longer than the time to live is not fenced while it 
     }
     const patient = { ...other, context: { ...other.context, clock, backend: withoutLocks(other.context.backend) } }
     await t.rejects(collect(patient, { signal: end.signal }), { message: 'waited long enough' })
+  }
+  let collected: Promise<void> | undefined
+  const slow = gatedReader(memoryDisk(bytes), async offset => {
+    if (offset >= 64 * MIB) await (collected ??= collectMeanwhile())
   })
   const snapshot = await backup(repository, [{ name: 'disk', source: 'slow', disk: slow }], {
     name: 'slow',

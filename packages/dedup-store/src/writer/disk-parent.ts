@@ -1,5 +1,5 @@
 /** The disk a backup builds on, as its parent snapshot has it. @module */
-import type { AbortOptions } from '@granary/core'
+import type { AbortOptions, Bytes } from '@granary/core'
 import { isDamage } from '../format/damage.ts'
 import { MapReader } from '../map/map-reader.ts'
 import type { LoadNode } from '../map/map-reader.ts'
@@ -7,7 +7,16 @@ import type { BlobReader } from '../reader/blob-reader.ts'
 import { mapRootOf } from '../sessions/manifest.ts'
 import type { DiskRecord } from '../sessions/manifest.ts'
 import type { WriterSession } from '../sessions/writer-session.ts'
-import type { DiskParent } from './disk-writer.ts'
+
+/** The disk as it was: what did not change since then is taken over from its map. */
+export interface DiskParent {
+  readonly record: DiskRecord
+  readonly reader: MapReader
+  /** False where something that a window refers to must be stored again: its map and chunks are not taken over then. */
+  isWhole(window: number, options: AbortOptions): Promise<boolean>
+  /** The bytes of a window's leaf, or what all of it is. */
+  leaf(window: number, options: AbortOptions): Promise<Bytes | 'zero' | 'hole'>
+}
 
 export interface DiskParentPlace {
   readonly session: Pick<WriterSession, 'isStored'>

@@ -5,6 +5,9 @@ import type { Compression } from '@granary/transform'
 import type { PackSeal } from '../packs/pack-builder.ts'
 import type { PackNumbers } from './pack-output.ts'
 
+/** Bytes of a run of data that are read and cut at a time; the last batch of a run is shorter. */
+export const BATCH_BYTES = 4 * 1024 * 1024
+
 /** What a range of a window is known to be; ranges ascend, touch and cover the window, at multiples of 4 KiB. */
 export interface WindowRange {
   readonly length: number

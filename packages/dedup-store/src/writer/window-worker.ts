@@ -15,10 +15,8 @@ import { ID_BYTES } from '../format/ids.ts'
 import { storeChangedWindow } from './changed-window.ts'
 import { LeafBuilder } from './leaf-builder.ts'
 import { PackOutput } from './pack-output.ts'
+import { BATCH_BYTES } from './window-job.ts'
 import type { WindowHost, WindowJob, WindowResult, WindowSetup } from './window-job.ts'
-
-/** Bytes read and cut at a time. */
-const BATCH_BYTES = 4 * 1024 * 1024
 
 /** What a worker holds beside its chunker: what is pending, a batch, two buffers of its pack, and twice a chunk to compress in. */
 const OUTPUT_BYTES = 5 * 1024 * 1024

@@ -94,28 +94,63 @@ t.test('two processes that back up one disk at once store it, and either snapsho
   t.same((await check(repository, { readData: 1 })).damages, [])
 })
 
+/** A time that passes only while all of so many wait for it: however slow a storage or a machine is, nobody is late by it. */
+const commonClock = (parties: number): Clock => {
+  let nowMs = systemNow()
+  const waiting = new Set<{ readonly atMs: number; readonly wake: () => void }>()
+  const passWhenAllWait = (): void => {
+    if (waiting.size < parties) return
+    const [next] = [...waiting].toSorted((left, right) => left.atMs - right.atMs)
+    if (next === undefined) return
+    waiting.delete(next)
+    nowMs = Math.max(nowMs, next.atMs)
+    next.wake()
+  }
+  return {
+    now: () => nowMs,
+    async sleep(ms, signal) {
+      signal?.throwIfAborted()
+      await new Promise<void>((resolve, reject) => {
+        const wake = (): void => {
+          signal?.removeEventListener('abort', leave)
+          resolve()
+        }
+        const one = { atMs: nowMs + ms, wake }
+        const leave = (): void => {
+          waiting.delete(one)
+          reject(signal?.reason as Error)
+        }
+        signal?.addEventListener('abort', leave, { once: true })
+        waiting.add(one)
+        passWhenAllWait()
+      })
+    },
+  }
+}
+
 t.test('a backup that takes longer than the time to live is not fenced while it lives', async t => {
   const folder = scratchFolder(t)
   const repo = join(folder, 'repo')
-  const timeToLiveMs = 400
+  const timeToLiveMs = 60_000
+  // The signs of life of the backup, those of the collection, and its looks at the backup's.
+  const common = commonClock(3)
   // No lock tells that it lives: as on a storage of another machine, only its signs of life do.
   const bytes = seededBytes(70 * MIB, 5)
-  await using repository = await createRepository(repo, { timeToLiveMs })
+  await using repository = await createRepository(repo, { timeToLiveMs, clock: common })
   let waits = 0
   let livedMs = 0
   const collectMeanwhile = async (): Promise<void> => {
     // Collection is made to wait for us: it looks again and again, for five lives.
     await using other = await openFolder(repo, { timeToLiveMs })
     const end = new AbortController()
-    const startMs = systemNow()
+    const startMs = common.now()
     const clock: Clock = {
-      now: systemNow,
+      ...common,
       async sleep(ms, signal) {
         waits++
-        livedMs = systemNow() - startMs
+        livedMs = common.now() - startMs
         if (livedMs > 5 * timeToLiveMs) end.abort(new Error('waited long enough'))
-        signal?.throwIfAborted()
-        await setTimeout(ms)
+        await common.sleep(ms, signal)
       },
     }
     const patient = { ...other, context: { ...other.context, clock, backend: withoutLocks(other.context.backend) } }

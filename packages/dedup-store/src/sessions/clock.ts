@@ -4,7 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
-  /** @throws the signal's reason when it is aborted */
+  /**
+   * Resolves when `now` is later by that much, not before.
+   *
+   * @throws the signal's reason when it is aborted
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
@@ -12,7 +16,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(ms, signal) {
     try {
-      await sleep(ms, undefined, signal === undefined ? {} : { signal })
+      // A timer of Node may be early by a fraction of a millisecond, which `now` does not know.
+      await sleep(ms + 1, undefined, signal === undefined ? {} : { signal })
     } catch (error) {
       signal?.throwIfAborted()
       throw error

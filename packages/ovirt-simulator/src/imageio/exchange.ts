@@ -11,8 +11,9 @@ import { pythonJson } from './python-text.ts'
 const MAX_JSON_BYTES = 1024 * 1024
 /** What a socket of the real daemon takes without blocking, about. */
 const NON_BLOCKING_BYTES = 4 * 1024 * 1024
-/** Real milliseconds after which a client counts as one that does not read. */
+/** Real milliseconds after which a client counts as one that does not read; how often that is looked at meanwhile. */
 const STALL_MS = 1000
+const STALL_LOOKS = 4
 /** The release that is answered for. */
 export const IMAGEIO_VERSION = '2.5.3'
 
@@ -158,7 +159,11 @@ export class Exchange {
   async #drain(part: Bytes): Promise<void> {
     if (part.length === 0) return
     // A client that takes nothing must not stop the clock: its connection would never time out.
-    const stalled = setTimeout(() => this.#hold[Symbol.dispose](), STALL_MS)
+    // Looks are counted, not time: in a process that was held up, timers come before what its sockets have to say.
+    let looks = 0
+    const stalled = setInterval(() => {
+      if (++looks === STALL_LOOKS) this.#hold[Symbol.dispose]()
+    }, STALL_MS / STALL_LOOKS)
     this.connection.waitForClient()
     await new Promise<void>((resolve, reject) => {
       const { socket } = this
@@ -171,7 +176,7 @@ export class Exchange {
         else reject(new Interrupted(error.message))
       })
     }).finally(() => {
-      clearTimeout(stalled)
+      clearInterval(stalled)
       this.connection.work()
     })
   }

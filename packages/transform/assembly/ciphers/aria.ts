@@ -20,10 +20,10 @@ export function tables(): usize {
 @inline
 function odd(x: u32): u32 {
   return (
-    load<u32>(T + ((x << 2) & 0x3fc)) ^
-    load<u32>(T + ((x >> 6) & 0x3fc), 1024) ^
-    load<u32>(T + ((x >> 14) & 0x3fc), 2048) ^
-    load<u32>(T + ((x >> 22) & 0x3fc), 3072)
+    load<u32>((x << 2) & 0x3fc, T) ^
+    load<u32>((x >> 6) & 0x3fc, T + 1024) ^
+    load<u32>((x >> 14) & 0x3fc, T + 2048) ^
+    load<u32>((x >> 22) & 0x3fc, T + 3072)
   )
 }
 
@@ -32,10 +32,10 @@ function odd(x: u32): u32 {
 @inline
 function even(x: u32): u32 {
   return (
-    load<u32>(T + ((x << 2) & 0x3fc), 2048) ^
-    load<u32>(T + ((x >> 6) & 0x3fc), 3072) ^
-    load<u32>(T + ((x >> 14) & 0x3fc)) ^
-    load<u32>(T + ((x >> 22) & 0x3fc), 1024)
+    load<u32>((x << 2) & 0x3fc, T + 2048) ^
+    load<u32>((x >> 6) & 0x3fc, T + 3072) ^
+    load<u32>((x >> 14) & 0x3fc, T) ^
+    load<u32>((x >> 22) & 0x3fc, T + 1024)
   )
 }
 
@@ -51,10 +51,10 @@ function swap(x: u32): u32 {
 @inline
 function last(x: u32): u32 {
   return (
-    <u32>load<u8>(S + (x & 0xff), 512) |
-    (<u32>load<u8>(S + ((x >> 8) & 0xff), 768) << 8) |
-    (<u32>load<u8>(S + ((x >> 16) & 0xff)) << 16) |
-    (<u32>load<u8>(S + (x >> 24), 256) << 24)
+    <u32>load<u8>(x & 0xff, S + 512) |
+    (<u32>load<u8>((x >> 8) & 0xff, S + 768) << 8) |
+    (<u32>load<u8>((x >> 16) & 0xff, S) << 16) |
+    (<u32>load<u8>(x >> 24, S + 256) << 24)
   )
 }
 

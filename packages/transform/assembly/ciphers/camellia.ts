@@ -21,14 +21,14 @@ function f(x: u64): u64 {
   const low = <u32>x
   const high = <u32>(x >> 32)
   return (
-    load<u64>(SP + ((low << 3) & 0x7f8)) ^
-    load<u64>(SP + ((low >> 5) & 0x7f8), 2048) ^
-    load<u64>(SP + ((low >> 13) & 0x7f8), 4096) ^
-    load<u64>(SP + ((low >> 21) & 0x7f8), 6144) ^
-    load<u64>(SP + ((high << 3) & 0x7f8), 8192) ^
-    load<u64>(SP + ((high >> 5) & 0x7f8), 10240) ^
-    load<u64>(SP + ((high >> 13) & 0x7f8), 12288) ^
-    load<u64>(SP + ((high >> 21) & 0x7f8), 14336)
+    load<u64>((low << 3) & 0x7f8, SP) ^
+    load<u64>((low >> 5) & 0x7f8, SP + 2048) ^
+    load<u64>((low >> 13) & 0x7f8, SP + 4096) ^
+    load<u64>((low >> 21) & 0x7f8, SP + 6144) ^
+    load<u64>((high << 3) & 0x7f8, SP + 8192) ^
+    load<u64>((high >> 5) & 0x7f8, SP + 10240) ^
+    load<u64>((high >> 13) & 0x7f8, SP + 12288) ^
+    load<u64>((high >> 21) & 0x7f8, SP + 14336)
   )
 }
 

@@ -15,25 +15,25 @@ export function tables(): usize {
 // @ts-ignore: decorator
 @inline
 function s1(x: u32): u32 {
-  return load<u32>(S + ((x >> 22) & 0x3fc))
+  return load<u32>((x >> 22) & 0x3fc, S)
 }
 
 // @ts-ignore: decorator
 @inline
 function s2(x: u32): u32 {
-  return load<u32>(S + ((x >> 14) & 0x3fc), 1024)
+  return load<u32>((x >> 14) & 0x3fc, S + 1024)
 }
 
 // @ts-ignore: decorator
 @inline
 function s3(x: u32): u32 {
-  return load<u32>(S + ((x >> 6) & 0x3fc), 2048)
+  return load<u32>((x >> 6) & 0x3fc, S + 2048)
 }
 
 // @ts-ignore: decorator
 @inline
 function s4(x: u32): u32 {
-  return load<u32>(S + ((x << 2) & 0x3fc), 3072)
+  return load<u32>((x << 2) & 0x3fc, S + 3072)
 }
 
 // The three round functions, section 2.2: how the key is mixed in and how the look-ups are combined.

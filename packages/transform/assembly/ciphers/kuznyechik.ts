@@ -5,9 +5,11 @@ import { ctrOver } from './shared/ctr'
 // LS tables (16 x 256 vectors), inverse LS tables likewise, S-box, inverse S-box (256 bytes each): see src/ciphers/kuznyechik.ts.
 const TABLES: usize = memory.data(131584, 16)
 const LS: usize = TABLES
-const INVERSE_LS: usize = TABLES + 65536
 const S: usize = TABLES + 131072
 const INVERSE_S: usize = TABLES + 131328
+
+/** Of a look-up: the inverse tables stand this far behind. */
+const INVERSE: usize = 65536
 
 // The expanded key: ten encryption round keys, then ten decryption round keys, 16 bytes each.
 const DECRYPTION_KEYS: usize = 160
@@ -18,28 +20,28 @@ export function tables(): usize {
 
 // @ts-ignore: decorator
 @inline
-function linear(table: usize, low: u64, high: u64): v128 {
+function linear(part: usize, low: u64, high: u64): v128 {
   const a = v128.xor(
-    v128.xor(v128.load(table + (((<u32>low) << 4) & 0xff0)), v128.load(table + (((<u32>low) >> 4) & 0xff0), 4096)),
+    v128.xor(v128.load(part + (((<u32>low) << 4) & 0xff0), LS), v128.load(part + (((<u32>low) >> 4) & 0xff0), LS + 4096)),
     v128.xor(
-      v128.load(table + (((<u32>low) >> 12) & 0xff0), 8192),
-      v128.load(table + (((<u32>low) >> 20) & 0xff0), 12288),
+      v128.load(part + (((<u32>low) >> 12) & 0xff0), LS + 8192),
+      v128.load(part + (((<u32>low) >> 20) & 0xff0), LS + 12288),
     ),
   )
   const lowTop = <u32>(low >> 32)
   const b = v128.xor(
-    v128.xor(v128.load(table + ((lowTop << 4) & 0xff0), 16384), v128.load(table + ((lowTop >> 4) & 0xff0), 20480)),
-    v128.xor(v128.load(table + ((lowTop >> 12) & 0xff0), 24576), v128.load(table + ((lowTop >> 20) & 0xff0), 28672)),
+    v128.xor(v128.load(part + ((lowTop << 4) & 0xff0), LS + 16384), v128.load(part + ((lowTop >> 4) & 0xff0), LS + 20480)),
+    v128.xor(v128.load(part + ((lowTop >> 12) & 0xff0), LS + 24576), v128.load(part + ((lowTop >> 20) & 0xff0), LS + 28672)),
   )
   const highLow = <u32>high
   const c = v128.xor(
-    v128.xor(v128.load(table + ((highLow << 4) & 0xff0), 32768), v128.load(table + ((highLow >> 4) & 0xff0), 36864)),
-    v128.xor(v128.load(table + ((highLow >> 12) & 0xff0), 40960), v128.load(table + ((highLow >> 20) & 0xff0), 45056)),
+    v128.xor(v128.load(part + ((highLow << 4) & 0xff0), LS + 32768), v128.load(part + ((highLow >> 4) & 0xff0), LS + 36864)),
+    v128.xor(v128.load(part + ((highLow >> 12) & 0xff0), LS + 40960), v128.load(part + ((highLow >> 20) & 0xff0), LS + 45056)),
   )
   const highTop = <u32>(high >> 32)
   const d = v128.xor(
-    v128.xor(v128.load(table + ((highTop << 4) & 0xff0), 49152), v128.load(table + ((highTop >> 4) & 0xff0), 53248)),
-    v128.xor(v128.load(table + ((highTop >> 12) & 0xff0), 57344), v128.load(table + ((highTop >> 20) & 0xff0), 61440)),
+    v128.xor(v128.load(part + ((highTop << 4) & 0xff0), LS + 49152), v128.load(part + ((highTop >> 4) & 0xff0), LS + 53248)),
+    v128.xor(v128.load(part + ((highTop >> 12) & 0xff0), LS + 57344), v128.load(part + ((highTop >> 20) & 0xff0), LS + 61440)),
   )
   return v128.xor(v128.xor(a, b), v128.xor(c, d))
 }
@@ -65,8 +67,8 @@ export function encrypt(key: usize, source: usize, target: usize, blocks: u32): 
     let b = v128.xor(v128.load(source + other), k)
     for (let round: usize = 16; round < 160; round += 16) {
       k = v128.load(key + round)
-      a = v128.xor(linear(LS, low(a), high(a)), k)
-      b = v128.xor(linear(LS, low(b), high(b)), k)
+      a = v128.xor(linear(0, low(a), high(a)), k)
+      b = v128.xor(linear(0, low(b), high(b)), k)
     }
     v128.store(target, a)
     v128.store(target + other, b)
@@ -89,7 +91,7 @@ export function decrypt(key: usize, source: usize, target: usize, blocks: u32): 
     substitute(S, source, target)
     let a = v128.load(target)
     for (let round: usize = 0; round < 144; round += 16) {
-      a = v128.xor(linear(INVERSE_LS, low(a), high(a)), v128.load(keys + round))
+      a = v128.xor(linear(INVERSE, low(a), high(a)), v128.load(keys + round))
     }
     v128.store(target, a)
     substitute(INVERSE_S, target, target)

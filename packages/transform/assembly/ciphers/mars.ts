@@ -15,20 +15,20 @@ export function tables(): usize {
 // @ts-ignore: decorator
 @inline
 function s0(x: u32): u32 {
-  return load<u32>(S + ((x << 2) & 0x3fc))
+  return load<u32>((x << 2) & 0x3fc, S)
 }
 
 // @ts-ignore: decorator
 @inline
 function s1(x: u32): u32 {
-  return load<u32>(S + ((x << 2) & 0x3fc), 1024)
+  return load<u32>((x << 2) & 0x3fc, S + 1024)
 }
 
 /** The nine-bit look-up over both halves. */
 // @ts-ignore: decorator
 @inline
 function s(x: u32): u32 {
-  return load<u32>(S + ((x << 2) & 0x7fc))
+  return load<u32>((x << 2) & 0x7fc, S)
 }
 
 /** Two blocks, `other` bytes apart. */

@@ -1,12 +1,12 @@
-// Kalyna (DSTU 7624:2014) with 128, 256 and 512-bit blocks by eight tables of S-box and MDS matrix: a column of the next
-// state is eight look-ups of 64 bits. Columns are little-endian, two, four or eight of them.
+// Kalyna (DSTU 7624:2014) with 128, 256 and 512-bit blocks by four tables of S-box and MDS matrix: a column of the next
+// state is eight look-ups of 64 bits. Rows 4 to 7 have the S-boxes of rows 0 to 3 and a matrix that is turned by four rows. Columns are little-endian, two, four or eight of them.
 import { ctrOver } from './shared/ctr'
 
-// Eight tables of 256 u64; eight tables of the inverse matrix alone; four inverse S-boxes (256 bytes each): see
-// src/ciphers/kalyna.ts.
-const T: usize = memory.data(33792, 16)
-const INVERSE_MDS: usize = T + 16384
-const INVERSE_S: usize = T + 32768
+// Four tables of 256 u64; eight tables of the inverse matrix alone; four inverse S-boxes (256 bytes each): see
+// src/ciphers/kalyna.ts. Added to an index as the offset of a load, T costs nothing.
+const T: usize = memory.data(25600, 16)
+const INVERSE_MDS: usize = T + 8192
+const INVERSE_S: usize = T + 24576
 
 // The expanded key: block bytes (u32), rounds (u32), then the round keys, one block each.
 const ROUND_KEYS: usize = 8
@@ -15,52 +15,21 @@ export function tables(): usize {
   return T
 }
 
+/** A column of the next state from the columns its rows come from. */
 // @ts-ignore: decorator
 @inline
-function row0(x: u64): u64 {
-  return load<u64>(T + ((<u32>x << 3) & 0x7f8), 0)
-}
-
-// @ts-ignore: decorator
-@inline
-function row1(x: u64): u64 {
-  return load<u64>(T + ((<u32>x >> 5) & 0x7f8), 2048)
-}
-
-// @ts-ignore: decorator
-@inline
-function row2(x: u64): u64 {
-  return load<u64>(T + ((<u32>x >> 13) & 0x7f8), 4096)
-}
-
-// @ts-ignore: decorator
-@inline
-function row3(x: u64): u64 {
-  return load<u64>(T + ((<u32>x >> 21) & 0x7f8), 6144)
-}
-
-// @ts-ignore: decorator
-@inline
-function row4(x: u64): u64 {
-  return load<u64>(T + ((<u32>(x >> 32) << 3) & 0x7f8), 8192)
-}
-
-// @ts-ignore: decorator
-@inline
-function row5(x: u64): u64 {
-  return load<u64>(T + ((<u32>(x >> 32) >> 5) & 0x7f8), 10240)
-}
-
-// @ts-ignore: decorator
-@inline
-function row6(x: u64): u64 {
-  return load<u64>(T + ((<u32>(x >> 32) >> 13) & 0x7f8), 12288)
-}
-
-// @ts-ignore: decorator
-@inline
-function row7(x: u64): u64 {
-  return load<u64>(T + ((<u32>(x >> 32) >> 21) & 0x7f8), 14336)
+function column(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64, h: u64): u64 {
+  const upper =
+    load<u64>(<u32>(a << 3) & 0x7f8, T) ^
+    load<u64>(<u32>(b >> 5) & 0x7f8, T + 2048) ^
+    load<u64>(<u32>(c >> 13) & 0x7f8, T + 4096) ^
+    load<u64>(<u32>(d >> 21) & 0x7f8, T + 6144)
+  const lower =
+    load<u64>(<u32>(e >> 29) & 0x7f8, T) ^
+    load<u64>(<u32>(f >> 37) & 0x7f8, T + 2048) ^
+    load<u64>(<u32>(g >> 45) & 0x7f8, T + 4096) ^
+    load<u64>(<u32>(h >> 53) & 0x7f8, T + 6144)
+  return upper ^ rotl(lower, 32)
 }
 
 /** Two blocks, `other` bytes apart. */
@@ -73,10 +42,10 @@ function encrypt128(key: usize, source: usize, target: usize, other: usize): voi
   let b1 = load<u64>(source + other, 8) + load<u64>(at, 8)
   for (;;) {
     at += 16
-    const aa0 = row0(a0) ^ row1(a0) ^ row2(a0) ^ row3(a0) ^ row4(a1) ^ row5(a1) ^ row6(a1) ^ row7(a1)
-    const aa1 = row0(a1) ^ row1(a1) ^ row2(a1) ^ row3(a1) ^ row4(a0) ^ row5(a0) ^ row6(a0) ^ row7(a0)
-    const bb0 = row0(b0) ^ row1(b0) ^ row2(b0) ^ row3(b0) ^ row4(b1) ^ row5(b1) ^ row6(b1) ^ row7(b1)
-    const bb1 = row0(b1) ^ row1(b1) ^ row2(b1) ^ row3(b1) ^ row4(b0) ^ row5(b0) ^ row6(b0) ^ row7(b0)
+    const aa0 = column(a0, a0, a0, a0, a1, a1, a1, a1)
+    const aa1 = column(a1, a1, a1, a1, a0, a0, a0, a0)
+    const bb0 = column(b0, b0, b0, b0, b1, b1, b1, b1)
+    const bb1 = column(b1, b1, b1, b1, b0, b0, b0, b0)
     if (at === end) {
       store<u64>(target, aa0 + load<u64>(at, 0), 0)
       store<u64>(target, aa1 + load<u64>(at, 8), 8)
@@ -100,10 +69,10 @@ function encrypt256(key: usize, source: usize, target: usize): void {
   let a3 = load<u64>(source, 24) + load<u64>(at, 24)
   for (;;) {
     at += 32
-    const aa0 = row0(a0) ^ row1(a0) ^ row2(a3) ^ row3(a3) ^ row4(a2) ^ row5(a2) ^ row6(a1) ^ row7(a1)
-    const aa1 = row0(a1) ^ row1(a1) ^ row2(a0) ^ row3(a0) ^ row4(a3) ^ row5(a3) ^ row6(a2) ^ row7(a2)
-    const aa2 = row0(a2) ^ row1(a2) ^ row2(a1) ^ row3(a1) ^ row4(a0) ^ row5(a0) ^ row6(a3) ^ row7(a3)
-    const aa3 = row0(a3) ^ row1(a3) ^ row2(a2) ^ row3(a2) ^ row4(a1) ^ row5(a1) ^ row6(a0) ^ row7(a0)
+    const aa0 = column(a0, a0, a3, a3, a2, a2, a1, a1)
+    const aa1 = column(a1, a1, a0, a0, a3, a3, a2, a2)
+    const aa2 = column(a2, a2, a1, a1, a0, a0, a3, a3)
+    const aa3 = column(a3, a3, a2, a2, a1, a1, a0, a0)
     if (at === end) {
       store<u64>(target, aa0 + load<u64>(at, 0), 0)
       store<u64>(target, aa1 + load<u64>(at, 8), 8)
@@ -131,14 +100,14 @@ function encrypt512(key: usize, source: usize, target: usize): void {
   let a7 = load<u64>(source, 56) + load<u64>(at, 56)
   for (;;) {
     at += 64
-    const aa0 = row0(a0) ^ row1(a7) ^ row2(a6) ^ row3(a5) ^ row4(a4) ^ row5(a3) ^ row6(a2) ^ row7(a1)
-    const aa1 = row0(a1) ^ row1(a0) ^ row2(a7) ^ row3(a6) ^ row4(a5) ^ row5(a4) ^ row6(a3) ^ row7(a2)
-    const aa2 = row0(a2) ^ row1(a1) ^ row2(a0) ^ row3(a7) ^ row4(a6) ^ row5(a5) ^ row6(a4) ^ row7(a3)
-    const aa3 = row0(a3) ^ row1(a2) ^ row2(a1) ^ row3(a0) ^ row4(a7) ^ row5(a6) ^ row6(a5) ^ row7(a4)
-    const aa4 = row0(a4) ^ row1(a3) ^ row2(a2) ^ row3(a1) ^ row4(a0) ^ row5(a7) ^ row6(a6) ^ row7(a5)
-    const aa5 = row0(a5) ^ row1(a4) ^ row2(a3) ^ row3(a2) ^ row4(a1) ^ row5(a0) ^ row6(a7) ^ row7(a6)
-    const aa6 = row0(a6) ^ row1(a5) ^ row2(a4) ^ row3(a3) ^ row4(a2) ^ row5(a1) ^ row6(a0) ^ row7(a7)
-    const aa7 = row0(a7) ^ row1(a6) ^ row2(a5) ^ row3(a4) ^ row4(a3) ^ row5(a2) ^ row6(a1) ^ row7(a0)
+    const aa0 = column(a0, a7, a6, a5, a4, a3, a2, a1)
+    const aa1 = column(a1, a0, a7, a6, a5, a4, a3, a2)
+    const aa2 = column(a2, a1, a0, a7, a6, a5, a4, a3)
+    const aa3 = column(a3, a2, a1, a0, a7, a6, a5, a4)
+    const aa4 = column(a4, a3, a2, a1, a0, a7, a6, a5)
+    const aa5 = column(a5, a4, a3, a2, a1, a0, a7, a6)
+    const aa6 = column(a6, a5, a4, a3, a2, a1, a0, a7)
+    const aa7 = column(a7, a6, a5, a4, a3, a2, a1, a0)
     if (at === end) {
       store<u64>(target, aa0 + load<u64>(at, 0), 0)
       store<u64>(target, aa1 + load<u64>(at, 8), 8)

@@ -25,14 +25,13 @@ const mix = (byte: number, place: number, matrix: readonly number[]): number[] =
 
 /** See assembly/ciphers/kalyna.ts. */
 const makeTables = (): Bytes => {
-  const tables = new Uint8Array(33_792)
-  for (let row = 0; row < 8; row++) {
-    for (const [x, y] of (kalynaSboxes()[row % 4] as Uint8Array).entries()) {
-      tables.set(mix(y, row, MDS), 2048 * row + 8 * x)
-      tables.set(mix(x, row, INVERSE_MDS), 16_384 + 2048 * row + 8 * x)
-    }
+  const tables = new Uint8Array(25_600)
+  for (const [row, box] of kalynaSboxes().entries()) {
+    for (const [x, y] of box.entries()) tables.set(mix(y, row, MDS), 2048 * row + 8 * x)
+    tables.set(invert(box), 24_576 + 256 * row)
   }
-  for (const [i, box] of kalynaSboxes().entries()) tables.set(invert(box), 32_768 + 256 * i)
+  for (let row = 0; row < 8; row++)
+    for (let x = 0; x < 256; x++) tables.set(mix(x, row, INVERSE_MDS), 8192 + 2048 * row + 8 * x)
   return tables
 }
 

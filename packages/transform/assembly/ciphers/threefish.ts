@@ -1,6 +1,7 @@
 // Threefish (Ferguson et al., "The Skein Hash Function Family", version 1.3, section 3.3) with 256, 512 and 1024-bit
 // blocks. Four rounds bring every word back to its place, so rounds are written out by eight, the period of the rotation
-// constants, and the permutation of words is in their names. Subkeys are made by src/ciphers/threefish.ts.
+// constants, and the permutation of words is in their names. A vector holds the same word of two blocks: no instruction
+// turns its halves, but the three that do are for two. Subkeys are made by src/ciphers/threefish.ts.
 import { ctrOver } from './shared/ctr'
 
 // The expanded key: block bytes (u32), rounds / 8 (u32), then the subkeys, one block each.
@@ -10,108 +11,141 @@ export function tables(): usize {
   return 0
 }
 
-/** Two blocks, `other` bytes apart: one alone waits for its own results. */
-function encrypt256(key: usize, source: usize, target: usize, other: usize): void {
-  let a0 = load<u64>(source, 0)
-  let a1 = load<u64>(source, 8)
-  let a2 = load<u64>(source, 16)
-  let a3 = load<u64>(source, 24)
-  let b0 = load<u64>(source + other, 0)
-  let b1 = load<u64>(source + other, 8)
-  let b2 = load<u64>(source + other, 16)
-  let b3 = load<u64>(source + other, 24)
+// @ts-ignore: decorator
+@inline
+function rotate(x: v128, bits: i32): v128 {
+  return v128.or(i64x2.shl(x, bits), i64x2.shr_u(x, 64 - bits))
+}
+
+/** The first words of the pairs at two places. */
+// @ts-ignore: decorator
+@inline
+function firsts(a: usize, b: usize): v128 {
+  return i64x2.shuffle(v128.load(a), v128.load(b), 0, 2)
+}
+
+/** The second words of the pairs at two places. */
+// @ts-ignore: decorator
+@inline
+function seconds(a: usize, b: usize): v128 {
+  return i64x2.shuffle(v128.load(a), v128.load(b), 1, 3)
+}
+
+/** Undoes `firsts` and `seconds`. */
+// @ts-ignore: decorator
+@inline
+function save(a: usize, b: usize, x: v128, y: v128): void {
+  v128.store(a, i64x2.shuffle(x, y, 0, 2))
+  v128.store(b, i64x2.shuffle(x, y, 1, 3))
+}
+
+/** Up to four blocks, the last one `last` bytes from the first; it also stands in for those missing. */
+function encrypt256(key: usize, source: usize, target: usize, last: usize): void {
+  let a0 = firsts(source, source + min(32, last))
+  let a1 = seconds(source, source + min(32, last))
+  let a2 = firsts(source + 16, source + min(32, last) + 16)
+  let a3 = seconds(source + 16, source + min(32, last) + 16)
+  let b0 = firsts(source + min(64, last), source + min(96, last))
+  let b1 = seconds(source + min(64, last), source + min(96, last))
+  let b2 = firsts(source + min(64, last) + 16, source + min(96, last) + 16)
+  let b3 = seconds(source + min(64, last) + 16, source + min(96, last) + 16)
   let at = key + SUBKEYS
   const end = at + load<u32>(key, 4) * 64
   for (; at < end; at += 64) {
-    a0 += load<u64>(at, 0)
-    a1 += load<u64>(at, 8)
-    a2 += load<u64>(at, 16)
-    a3 += load<u64>(at, 24)
-    b0 += load<u64>(at, 0)
-    b1 += load<u64>(at, 8)
-    b2 += load<u64>(at, 16)
-    b3 += load<u64>(at, 24)
-    a0 += a1
-    a1 = rotl(a1, 14) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 16) ^ a2
-    b0 += b1
-    b1 = rotl(b1, 14) ^ b0
-    b2 += b3
-    b3 = rotl(b3, 16) ^ b2
-    a0 += a3
-    a3 = rotl(a3, 52) ^ a0
-    a2 += a1
-    a1 = rotl(a1, 57) ^ a2
-    b0 += b3
-    b3 = rotl(b3, 52) ^ b0
-    b2 += b1
-    b1 = rotl(b1, 57) ^ b2
-    a0 += a1
-    a1 = rotl(a1, 23) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 40) ^ a2
-    b0 += b1
-    b1 = rotl(b1, 23) ^ b0
-    b2 += b3
-    b3 = rotl(b3, 40) ^ b2
-    a0 += a3
-    a3 = rotl(a3, 5) ^ a0
-    a2 += a1
-    a1 = rotl(a1, 37) ^ a2
-    b0 += b3
-    b3 = rotl(b3, 5) ^ b0
-    b2 += b1
-    b1 = rotl(b1, 37) ^ b2
-    a0 += load<u64>(at, 32)
-    a1 += load<u64>(at, 40)
-    a2 += load<u64>(at, 48)
-    a3 += load<u64>(at, 56)
-    b0 += load<u64>(at, 32)
-    b1 += load<u64>(at, 40)
-    b2 += load<u64>(at, 48)
-    b3 += load<u64>(at, 56)
-    a0 += a1
-    a1 = rotl(a1, 25) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 33) ^ a2
-    b0 += b1
-    b1 = rotl(b1, 25) ^ b0
-    b2 += b3
-    b3 = rotl(b3, 33) ^ b2
-    a0 += a3
-    a3 = rotl(a3, 46) ^ a0
-    a2 += a1
-    a1 = rotl(a1, 12) ^ a2
-    b0 += b3
-    b3 = rotl(b3, 46) ^ b0
-    b2 += b1
-    b1 = rotl(b1, 12) ^ b2
-    a0 += a1
-    a1 = rotl(a1, 58) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 22) ^ a2
-    b0 += b1
-    b1 = rotl(b1, 58) ^ b0
-    b2 += b3
-    b3 = rotl(b3, 22) ^ b2
-    a0 += a3
-    a3 = rotl(a3, 32) ^ a0
-    a2 += a1
-    a1 = rotl(a1, 32) ^ a2
-    b0 += b3
-    b3 = rotl(b3, 32) ^ b0
-    b2 += b1
-    b1 = rotl(b1, 32) ^ b2
+    let k: v128
+    k = v128.load64_splat(at, 0)
+    a0 = i64x2.add(a0, k)
+    b0 = i64x2.add(b0, k)
+    k = v128.load64_splat(at, 8)
+    a1 = i64x2.add(a1, k)
+    b1 = i64x2.add(b1, k)
+    k = v128.load64_splat(at, 16)
+    a2 = i64x2.add(a2, k)
+    b2 = i64x2.add(b2, k)
+    k = v128.load64_splat(at, 24)
+    a3 = i64x2.add(a3, k)
+    b3 = i64x2.add(b3, k)
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 14), a0)
+    b0 = i64x2.add(b0, b1)
+    b1 = v128.xor(rotate(b1, 14), b0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 16), a2)
+    b2 = i64x2.add(b2, b3)
+    b3 = v128.xor(rotate(b3, 16), b2)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 52), a0)
+    b0 = i64x2.add(b0, b3)
+    b3 = v128.xor(rotate(b3, 52), b0)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 57), a2)
+    b2 = i64x2.add(b2, b1)
+    b1 = v128.xor(rotate(b1, 57), b2)
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 23), a0)
+    b0 = i64x2.add(b0, b1)
+    b1 = v128.xor(rotate(b1, 23), b0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 40), a2)
+    b2 = i64x2.add(b2, b3)
+    b3 = v128.xor(rotate(b3, 40), b2)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 5), a0)
+    b0 = i64x2.add(b0, b3)
+    b3 = v128.xor(rotate(b3, 5), b0)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 37), a2)
+    b2 = i64x2.add(b2, b1)
+    b1 = v128.xor(rotate(b1, 37), b2)
+    k = v128.load64_splat(at, 32)
+    a0 = i64x2.add(a0, k)
+    b0 = i64x2.add(b0, k)
+    k = v128.load64_splat(at, 40)
+    a1 = i64x2.add(a1, k)
+    b1 = i64x2.add(b1, k)
+    k = v128.load64_splat(at, 48)
+    a2 = i64x2.add(a2, k)
+    b2 = i64x2.add(b2, k)
+    k = v128.load64_splat(at, 56)
+    a3 = i64x2.add(a3, k)
+    b3 = i64x2.add(b3, k)
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 25), a0)
+    b0 = i64x2.add(b0, b1)
+    b1 = v128.xor(rotate(b1, 25), b0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 33), a2)
+    b2 = i64x2.add(b2, b3)
+    b3 = v128.xor(rotate(b3, 33), b2)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 46), a0)
+    b0 = i64x2.add(b0, b3)
+    b3 = v128.xor(rotate(b3, 46), b0)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 12), a2)
+    b2 = i64x2.add(b2, b1)
+    b1 = v128.xor(rotate(b1, 12), b2)
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 58), a0)
+    b0 = i64x2.add(b0, b1)
+    b1 = v128.xor(rotate(b1, 58), b0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 22), a2)
+    b2 = i64x2.add(b2, b3)
+    b3 = v128.xor(rotate(b3, 22), b2)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 32), a0)
+    b0 = i64x2.add(b0, b3)
+    b3 = v128.xor(rotate(b3, 32), b0)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 32), a2)
+    b2 = i64x2.add(b2, b1)
+    b1 = v128.xor(rotate(b1, 32), b2)
   }
-  store<u64>(target, a0 + load<u64>(at, 0), 0)
-  store<u64>(target, a1 + load<u64>(at, 8), 8)
-  store<u64>(target, a2 + load<u64>(at, 16), 16)
-  store<u64>(target, a3 + load<u64>(at, 24), 24)
-  store<u64>(target + other, b0 + load<u64>(at, 0), 0)
-  store<u64>(target + other, b1 + load<u64>(at, 8), 8)
-  store<u64>(target + other, b2 + load<u64>(at, 16), 16)
-  store<u64>(target + other, b3 + load<u64>(at, 24), 24)
+  save(target, target + min(32, last), i64x2.add(a0, v128.load64_splat(at, 0)), i64x2.add(a1, v128.load64_splat(at, 8)))
+  save(target + 16, target + min(32, last) + 16, i64x2.add(a2, v128.load64_splat(at, 16)), i64x2.add(a3, v128.load64_splat(at, 24)))
+  save(target + min(64, last), target + min(96, last), i64x2.add(b0, v128.load64_splat(at, 0)), i64x2.add(b1, v128.load64_splat(at, 8)))
+  save(target + min(64, last) + 16, target + min(96, last) + 16, i64x2.add(b2, v128.load64_splat(at, 16)), i64x2.add(b3, v128.load64_splat(at, 24)))
 }
 
 function decrypt256(key: usize, source: usize, target: usize): void {
@@ -170,107 +204,104 @@ function decrypt256(key: usize, source: usize, target: usize): void {
   store<u64>(target, a3, 24)
 }
 
-function encrypt512(key: usize, source: usize, target: usize): void {
-  let a0 = load<u64>(source, 0)
-  let a1 = load<u64>(source, 8)
-  let a2 = load<u64>(source, 16)
-  let a3 = load<u64>(source, 24)
-  let a4 = load<u64>(source, 32)
-  let a5 = load<u64>(source, 40)
-  let a6 = load<u64>(source, 48)
-  let a7 = load<u64>(source, 56)
+/** Two blocks, `other` bytes apart. */
+function encrypt512(key: usize, source: usize, target: usize, other: usize): void {
+  let a0 = firsts(source, source + other)
+  let a1 = seconds(source, source + other)
+  let a2 = firsts(source + 16, source + other + 16)
+  let a3 = seconds(source + 16, source + other + 16)
+  let a4 = firsts(source + 32, source + other + 32)
+  let a5 = seconds(source + 32, source + other + 32)
+  let a6 = firsts(source + 48, source + other + 48)
+  let a7 = seconds(source + 48, source + other + 48)
   let at = key + SUBKEYS
   const end = at + load<u32>(key, 4) * 128
   for (; at < end; at += 128) {
-    a0 += load<u64>(at, 0)
-    a1 += load<u64>(at, 8)
-    a2 += load<u64>(at, 16)
-    a3 += load<u64>(at, 24)
-    a4 += load<u64>(at, 32)
-    a5 += load<u64>(at, 40)
-    a6 += load<u64>(at, 48)
-    a7 += load<u64>(at, 56)
-    a0 += a1
-    a1 = rotl(a1, 46) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 36) ^ a2
-    a4 += a5
-    a5 = rotl(a5, 19) ^ a4
-    a6 += a7
-    a7 = rotl(a7, 37) ^ a6
-    a2 += a1
-    a1 = rotl(a1, 33) ^ a2
-    a4 += a7
-    a7 = rotl(a7, 27) ^ a4
-    a6 += a5
-    a5 = rotl(a5, 14) ^ a6
-    a0 += a3
-    a3 = rotl(a3, 42) ^ a0
-    a4 += a1
-    a1 = rotl(a1, 17) ^ a4
-    a6 += a3
-    a3 = rotl(a3, 49) ^ a6
-    a0 += a5
-    a5 = rotl(a5, 36) ^ a0
-    a2 += a7
-    a7 = rotl(a7, 39) ^ a2
-    a6 += a1
-    a1 = rotl(a1, 44) ^ a6
-    a0 += a7
-    a7 = rotl(a7, 9) ^ a0
-    a2 += a5
-    a5 = rotl(a5, 54) ^ a2
-    a4 += a3
-    a3 = rotl(a3, 56) ^ a4
-    a0 += load<u64>(at, 64)
-    a1 += load<u64>(at, 72)
-    a2 += load<u64>(at, 80)
-    a3 += load<u64>(at, 88)
-    a4 += load<u64>(at, 96)
-    a5 += load<u64>(at, 104)
-    a6 += load<u64>(at, 112)
-    a7 += load<u64>(at, 120)
-    a0 += a1
-    a1 = rotl(a1, 39) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 30) ^ a2
-    a4 += a5
-    a5 = rotl(a5, 34) ^ a4
-    a6 += a7
-    a7 = rotl(a7, 24) ^ a6
-    a2 += a1
-    a1 = rotl(a1, 13) ^ a2
-    a4 += a7
-    a7 = rotl(a7, 50) ^ a4
-    a6 += a5
-    a5 = rotl(a5, 10) ^ a6
-    a0 += a3
-    a3 = rotl(a3, 17) ^ a0
-    a4 += a1
-    a1 = rotl(a1, 25) ^ a4
-    a6 += a3
-    a3 = rotl(a3, 29) ^ a6
-    a0 += a5
-    a5 = rotl(a5, 39) ^ a0
-    a2 += a7
-    a7 = rotl(a7, 43) ^ a2
-    a6 += a1
-    a1 = rotl(a1, 8) ^ a6
-    a0 += a7
-    a7 = rotl(a7, 35) ^ a0
-    a2 += a5
-    a5 = rotl(a5, 56) ^ a2
-    a4 += a3
-    a3 = rotl(a3, 22) ^ a4
+    a0 = i64x2.add(a0, v128.load64_splat(at, 0))
+    a1 = i64x2.add(a1, v128.load64_splat(at, 8))
+    a2 = i64x2.add(a2, v128.load64_splat(at, 16))
+    a3 = i64x2.add(a3, v128.load64_splat(at, 24))
+    a4 = i64x2.add(a4, v128.load64_splat(at, 32))
+    a5 = i64x2.add(a5, v128.load64_splat(at, 40))
+    a6 = i64x2.add(a6, v128.load64_splat(at, 48))
+    a7 = i64x2.add(a7, v128.load64_splat(at, 56))
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 46), a0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 36), a2)
+    a4 = i64x2.add(a4, a5)
+    a5 = v128.xor(rotate(a5, 19), a4)
+    a6 = i64x2.add(a6, a7)
+    a7 = v128.xor(rotate(a7, 37), a6)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 33), a2)
+    a4 = i64x2.add(a4, a7)
+    a7 = v128.xor(rotate(a7, 27), a4)
+    a6 = i64x2.add(a6, a5)
+    a5 = v128.xor(rotate(a5, 14), a6)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 42), a0)
+    a4 = i64x2.add(a4, a1)
+    a1 = v128.xor(rotate(a1, 17), a4)
+    a6 = i64x2.add(a6, a3)
+    a3 = v128.xor(rotate(a3, 49), a6)
+    a0 = i64x2.add(a0, a5)
+    a5 = v128.xor(rotate(a5, 36), a0)
+    a2 = i64x2.add(a2, a7)
+    a7 = v128.xor(rotate(a7, 39), a2)
+    a6 = i64x2.add(a6, a1)
+    a1 = v128.xor(rotate(a1, 44), a6)
+    a0 = i64x2.add(a0, a7)
+    a7 = v128.xor(rotate(a7, 9), a0)
+    a2 = i64x2.add(a2, a5)
+    a5 = v128.xor(rotate(a5, 54), a2)
+    a4 = i64x2.add(a4, a3)
+    a3 = v128.xor(rotate(a3, 56), a4)
+    a0 = i64x2.add(a0, v128.load64_splat(at, 64))
+    a1 = i64x2.add(a1, v128.load64_splat(at, 72))
+    a2 = i64x2.add(a2, v128.load64_splat(at, 80))
+    a3 = i64x2.add(a3, v128.load64_splat(at, 88))
+    a4 = i64x2.add(a4, v128.load64_splat(at, 96))
+    a5 = i64x2.add(a5, v128.load64_splat(at, 104))
+    a6 = i64x2.add(a6, v128.load64_splat(at, 112))
+    a7 = i64x2.add(a7, v128.load64_splat(at, 120))
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 39), a0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 30), a2)
+    a4 = i64x2.add(a4, a5)
+    a5 = v128.xor(rotate(a5, 34), a4)
+    a6 = i64x2.add(a6, a7)
+    a7 = v128.xor(rotate(a7, 24), a6)
+    a2 = i64x2.add(a2, a1)
+    a1 = v128.xor(rotate(a1, 13), a2)
+    a4 = i64x2.add(a4, a7)
+    a7 = v128.xor(rotate(a7, 50), a4)
+    a6 = i64x2.add(a6, a5)
+    a5 = v128.xor(rotate(a5, 10), a6)
+    a0 = i64x2.add(a0, a3)
+    a3 = v128.xor(rotate(a3, 17), a0)
+    a4 = i64x2.add(a4, a1)
+    a1 = v128.xor(rotate(a1, 25), a4)
+    a6 = i64x2.add(a6, a3)
+    a3 = v128.xor(rotate(a3, 29), a6)
+    a0 = i64x2.add(a0, a5)
+    a5 = v128.xor(rotate(a5, 39), a0)
+    a2 = i64x2.add(a2, a7)
+    a7 = v128.xor(rotate(a7, 43), a2)
+    a6 = i64x2.add(a6, a1)
+    a1 = v128.xor(rotate(a1, 8), a6)
+    a0 = i64x2.add(a0, a7)
+    a7 = v128.xor(rotate(a7, 35), a0)
+    a2 = i64x2.add(a2, a5)
+    a5 = v128.xor(rotate(a5, 56), a2)
+    a4 = i64x2.add(a4, a3)
+    a3 = v128.xor(rotate(a3, 22), a4)
   }
-  store<u64>(target, a0 + load<u64>(at, 0), 0)
-  store<u64>(target, a1 + load<u64>(at, 8), 8)
-  store<u64>(target, a2 + load<u64>(at, 16), 16)
-  store<u64>(target, a3 + load<u64>(at, 24), 24)
-  store<u64>(target, a4 + load<u64>(at, 32), 32)
-  store<u64>(target, a5 + load<u64>(at, 40), 40)
-  store<u64>(target, a6 + load<u64>(at, 48), 48)
-  store<u64>(target, a7 + load<u64>(at, 56), 56)
+  save(target, target + other, i64x2.add(a0, v128.load64_splat(at, 0)), i64x2.add(a1, v128.load64_splat(at, 8)))
+  save(target + 16, target + other + 16, i64x2.add(a2, v128.load64_splat(at, 16)), i64x2.add(a3, v128.load64_splat(at, 24)))
+  save(target + 32, target + other + 32, i64x2.add(a4, v128.load64_splat(at, 32)), i64x2.add(a5, v128.load64_splat(at, 40)))
+  save(target + 48, target + other + 48, i64x2.add(a6, v128.load64_splat(at, 48)), i64x2.add(a7, v128.load64_splat(at, 56)))
 }
 
 function decrypt512(key: usize, source: usize, target: usize): void {
@@ -377,203 +408,196 @@ function decrypt512(key: usize, source: usize, target: usize): void {
   store<u64>(target, a7, 56)
 }
 
-function encrypt1024(key: usize, source: usize, target: usize): void {
-  let a0 = load<u64>(source, 0)
-  let a1 = load<u64>(source, 8)
-  let a2 = load<u64>(source, 16)
-  let a3 = load<u64>(source, 24)
-  let a4 = load<u64>(source, 32)
-  let a5 = load<u64>(source, 40)
-  let a6 = load<u64>(source, 48)
-  let a7 = load<u64>(source, 56)
-  let a8 = load<u64>(source, 64)
-  let a9 = load<u64>(source, 72)
-  let a10 = load<u64>(source, 80)
-  let a11 = load<u64>(source, 88)
-  let a12 = load<u64>(source, 96)
-  let a13 = load<u64>(source, 104)
-  let a14 = load<u64>(source, 112)
-  let a15 = load<u64>(source, 120)
+/** Two blocks, `other` bytes apart. */
+function encrypt1024(key: usize, source: usize, target: usize, other: usize): void {
+  let a0 = firsts(source, source + other)
+  let a1 = seconds(source, source + other)
+  let a2 = firsts(source + 16, source + other + 16)
+  let a3 = seconds(source + 16, source + other + 16)
+  let a4 = firsts(source + 32, source + other + 32)
+  let a5 = seconds(source + 32, source + other + 32)
+  let a6 = firsts(source + 48, source + other + 48)
+  let a7 = seconds(source + 48, source + other + 48)
+  let a8 = firsts(source + 64, source + other + 64)
+  let a9 = seconds(source + 64, source + other + 64)
+  let a10 = firsts(source + 80, source + other + 80)
+  let a11 = seconds(source + 80, source + other + 80)
+  let a12 = firsts(source + 96, source + other + 96)
+  let a13 = seconds(source + 96, source + other + 96)
+  let a14 = firsts(source + 112, source + other + 112)
+  let a15 = seconds(source + 112, source + other + 112)
   let at = key + SUBKEYS
   const end = at + load<u32>(key, 4) * 256
   for (; at < end; at += 256) {
-    a0 += load<u64>(at, 0)
-    a1 += load<u64>(at, 8)
-    a2 += load<u64>(at, 16)
-    a3 += load<u64>(at, 24)
-    a4 += load<u64>(at, 32)
-    a5 += load<u64>(at, 40)
-    a6 += load<u64>(at, 48)
-    a7 += load<u64>(at, 56)
-    a8 += load<u64>(at, 64)
-    a9 += load<u64>(at, 72)
-    a10 += load<u64>(at, 80)
-    a11 += load<u64>(at, 88)
-    a12 += load<u64>(at, 96)
-    a13 += load<u64>(at, 104)
-    a14 += load<u64>(at, 112)
-    a15 += load<u64>(at, 120)
-    a0 += a1
-    a1 = rotl(a1, 24) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 13) ^ a2
-    a4 += a5
-    a5 = rotl(a5, 8) ^ a4
-    a6 += a7
-    a7 = rotl(a7, 47) ^ a6
-    a8 += a9
-    a9 = rotl(a9, 8) ^ a8
-    a10 += a11
-    a11 = rotl(a11, 17) ^ a10
-    a12 += a13
-    a13 = rotl(a13, 22) ^ a12
-    a14 += a15
-    a15 = rotl(a15, 37) ^ a14
-    a0 += a9
-    a9 = rotl(a9, 38) ^ a0
-    a2 += a13
-    a13 = rotl(a13, 19) ^ a2
-    a6 += a11
-    a11 = rotl(a11, 10) ^ a6
-    a4 += a15
-    a15 = rotl(a15, 55) ^ a4
-    a10 += a7
-    a7 = rotl(a7, 49) ^ a10
-    a12 += a3
-    a3 = rotl(a3, 18) ^ a12
-    a14 += a5
-    a5 = rotl(a5, 23) ^ a14
-    a8 += a1
-    a1 = rotl(a1, 52) ^ a8
-    a0 += a7
-    a7 = rotl(a7, 33) ^ a0
-    a2 += a5
-    a5 = rotl(a5, 4) ^ a2
-    a4 += a3
-    a3 = rotl(a3, 51) ^ a4
-    a6 += a1
-    a1 = rotl(a1, 13) ^ a6
-    a12 += a15
-    a15 = rotl(a15, 34) ^ a12
-    a14 += a13
-    a13 = rotl(a13, 41) ^ a14
-    a8 += a11
-    a11 = rotl(a11, 59) ^ a8
-    a10 += a9
-    a9 = rotl(a9, 17) ^ a10
-    a0 += a15
-    a15 = rotl(a15, 5) ^ a0
-    a2 += a11
-    a11 = rotl(a11, 20) ^ a2
-    a6 += a13
-    a13 = rotl(a13, 48) ^ a6
-    a4 += a9
-    a9 = rotl(a9, 41) ^ a4
-    a14 += a1
-    a1 = rotl(a1, 47) ^ a14
-    a8 += a5
-    a5 = rotl(a5, 28) ^ a8
-    a10 += a3
-    a3 = rotl(a3, 16) ^ a10
-    a12 += a7
-    a7 = rotl(a7, 25) ^ a12
-    a0 += load<u64>(at, 128)
-    a1 += load<u64>(at, 136)
-    a2 += load<u64>(at, 144)
-    a3 += load<u64>(at, 152)
-    a4 += load<u64>(at, 160)
-    a5 += load<u64>(at, 168)
-    a6 += load<u64>(at, 176)
-    a7 += load<u64>(at, 184)
-    a8 += load<u64>(at, 192)
-    a9 += load<u64>(at, 200)
-    a10 += load<u64>(at, 208)
-    a11 += load<u64>(at, 216)
-    a12 += load<u64>(at, 224)
-    a13 += load<u64>(at, 232)
-    a14 += load<u64>(at, 240)
-    a15 += load<u64>(at, 248)
-    a0 += a1
-    a1 = rotl(a1, 41) ^ a0
-    a2 += a3
-    a3 = rotl(a3, 9) ^ a2
-    a4 += a5
-    a5 = rotl(a5, 37) ^ a4
-    a6 += a7
-    a7 = rotl(a7, 31) ^ a6
-    a8 += a9
-    a9 = rotl(a9, 12) ^ a8
-    a10 += a11
-    a11 = rotl(a11, 47) ^ a10
-    a12 += a13
-    a13 = rotl(a13, 44) ^ a12
-    a14 += a15
-    a15 = rotl(a15, 30) ^ a14
-    a0 += a9
-    a9 = rotl(a9, 16) ^ a0
-    a2 += a13
-    a13 = rotl(a13, 34) ^ a2
-    a6 += a11
-    a11 = rotl(a11, 56) ^ a6
-    a4 += a15
-    a15 = rotl(a15, 51) ^ a4
-    a10 += a7
-    a7 = rotl(a7, 4) ^ a10
-    a12 += a3
-    a3 = rotl(a3, 53) ^ a12
-    a14 += a5
-    a5 = rotl(a5, 42) ^ a14
-    a8 += a1
-    a1 = rotl(a1, 41) ^ a8
-    a0 += a7
-    a7 = rotl(a7, 31) ^ a0
-    a2 += a5
-    a5 = rotl(a5, 44) ^ a2
-    a4 += a3
-    a3 = rotl(a3, 47) ^ a4
-    a6 += a1
-    a1 = rotl(a1, 46) ^ a6
-    a12 += a15
-    a15 = rotl(a15, 19) ^ a12
-    a14 += a13
-    a13 = rotl(a13, 42) ^ a14
-    a8 += a11
-    a11 = rotl(a11, 44) ^ a8
-    a10 += a9
-    a9 = rotl(a9, 25) ^ a10
-    a0 += a15
-    a15 = rotl(a15, 9) ^ a0
-    a2 += a11
-    a11 = rotl(a11, 48) ^ a2
-    a6 += a13
-    a13 = rotl(a13, 35) ^ a6
-    a4 += a9
-    a9 = rotl(a9, 52) ^ a4
-    a14 += a1
-    a1 = rotl(a1, 23) ^ a14
-    a8 += a5
-    a5 = rotl(a5, 31) ^ a8
-    a10 += a3
-    a3 = rotl(a3, 37) ^ a10
-    a12 += a7
-    a7 = rotl(a7, 20) ^ a12
+    a0 = i64x2.add(a0, v128.load64_splat(at, 0))
+    a1 = i64x2.add(a1, v128.load64_splat(at, 8))
+    a2 = i64x2.add(a2, v128.load64_splat(at, 16))
+    a3 = i64x2.add(a3, v128.load64_splat(at, 24))
+    a4 = i64x2.add(a4, v128.load64_splat(at, 32))
+    a5 = i64x2.add(a5, v128.load64_splat(at, 40))
+    a6 = i64x2.add(a6, v128.load64_splat(at, 48))
+    a7 = i64x2.add(a7, v128.load64_splat(at, 56))
+    a8 = i64x2.add(a8, v128.load64_splat(at, 64))
+    a9 = i64x2.add(a9, v128.load64_splat(at, 72))
+    a10 = i64x2.add(a10, v128.load64_splat(at, 80))
+    a11 = i64x2.add(a11, v128.load64_splat(at, 88))
+    a12 = i64x2.add(a12, v128.load64_splat(at, 96))
+    a13 = i64x2.add(a13, v128.load64_splat(at, 104))
+    a14 = i64x2.add(a14, v128.load64_splat(at, 112))
+    a15 = i64x2.add(a15, v128.load64_splat(at, 120))
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 24), a0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 13), a2)
+    a4 = i64x2.add(a4, a5)
+    a5 = v128.xor(rotate(a5, 8), a4)
+    a6 = i64x2.add(a6, a7)
+    a7 = v128.xor(rotate(a7, 47), a6)
+    a8 = i64x2.add(a8, a9)
+    a9 = v128.xor(rotate(a9, 8), a8)
+    a10 = i64x2.add(a10, a11)
+    a11 = v128.xor(rotate(a11, 17), a10)
+    a12 = i64x2.add(a12, a13)
+    a13 = v128.xor(rotate(a13, 22), a12)
+    a14 = i64x2.add(a14, a15)
+    a15 = v128.xor(rotate(a15, 37), a14)
+    a0 = i64x2.add(a0, a9)
+    a9 = v128.xor(rotate(a9, 38), a0)
+    a2 = i64x2.add(a2, a13)
+    a13 = v128.xor(rotate(a13, 19), a2)
+    a6 = i64x2.add(a6, a11)
+    a11 = v128.xor(rotate(a11, 10), a6)
+    a4 = i64x2.add(a4, a15)
+    a15 = v128.xor(rotate(a15, 55), a4)
+    a10 = i64x2.add(a10, a7)
+    a7 = v128.xor(rotate(a7, 49), a10)
+    a12 = i64x2.add(a12, a3)
+    a3 = v128.xor(rotate(a3, 18), a12)
+    a14 = i64x2.add(a14, a5)
+    a5 = v128.xor(rotate(a5, 23), a14)
+    a8 = i64x2.add(a8, a1)
+    a1 = v128.xor(rotate(a1, 52), a8)
+    a0 = i64x2.add(a0, a7)
+    a7 = v128.xor(rotate(a7, 33), a0)
+    a2 = i64x2.add(a2, a5)
+    a5 = v128.xor(rotate(a5, 4), a2)
+    a4 = i64x2.add(a4, a3)
+    a3 = v128.xor(rotate(a3, 51), a4)
+    a6 = i64x2.add(a6, a1)
+    a1 = v128.xor(rotate(a1, 13), a6)
+    a12 = i64x2.add(a12, a15)
+    a15 = v128.xor(rotate(a15, 34), a12)
+    a14 = i64x2.add(a14, a13)
+    a13 = v128.xor(rotate(a13, 41), a14)
+    a8 = i64x2.add(a8, a11)
+    a11 = v128.xor(rotate(a11, 59), a8)
+    a10 = i64x2.add(a10, a9)
+    a9 = v128.xor(rotate(a9, 17), a10)
+    a0 = i64x2.add(a0, a15)
+    a15 = v128.xor(rotate(a15, 5), a0)
+    a2 = i64x2.add(a2, a11)
+    a11 = v128.xor(rotate(a11, 20), a2)
+    a6 = i64x2.add(a6, a13)
+    a13 = v128.xor(rotate(a13, 48), a6)
+    a4 = i64x2.add(a4, a9)
+    a9 = v128.xor(rotate(a9, 41), a4)
+    a14 = i64x2.add(a14, a1)
+    a1 = v128.xor(rotate(a1, 47), a14)
+    a8 = i64x2.add(a8, a5)
+    a5 = v128.xor(rotate(a5, 28), a8)
+    a10 = i64x2.add(a10, a3)
+    a3 = v128.xor(rotate(a3, 16), a10)
+    a12 = i64x2.add(a12, a7)
+    a7 = v128.xor(rotate(a7, 25), a12)
+    a0 = i64x2.add(a0, v128.load64_splat(at, 128))
+    a1 = i64x2.add(a1, v128.load64_splat(at, 136))
+    a2 = i64x2.add(a2, v128.load64_splat(at, 144))
+    a3 = i64x2.add(a3, v128.load64_splat(at, 152))
+    a4 = i64x2.add(a4, v128.load64_splat(at, 160))
+    a5 = i64x2.add(a5, v128.load64_splat(at, 168))
+    a6 = i64x2.add(a6, v128.load64_splat(at, 176))
+    a7 = i64x2.add(a7, v128.load64_splat(at, 184))
+    a8 = i64x2.add(a8, v128.load64_splat(at, 192))
+    a9 = i64x2.add(a9, v128.load64_splat(at, 200))
+    a10 = i64x2.add(a10, v128.load64_splat(at, 208))
+    a11 = i64x2.add(a11, v128.load64_splat(at, 216))
+    a12 = i64x2.add(a12, v128.load64_splat(at, 224))
+    a13 = i64x2.add(a13, v128.load64_splat(at, 232))
+    a14 = i64x2.add(a14, v128.load64_splat(at, 240))
+    a15 = i64x2.add(a15, v128.load64_splat(at, 248))
+    a0 = i64x2.add(a0, a1)
+    a1 = v128.xor(rotate(a1, 41), a0)
+    a2 = i64x2.add(a2, a3)
+    a3 = v128.xor(rotate(a3, 9), a2)
+    a4 = i64x2.add(a4, a5)
+    a5 = v128.xor(rotate(a5, 37), a4)
+    a6 = i64x2.add(a6, a7)
+    a7 = v128.xor(rotate(a7, 31), a6)
+    a8 = i64x2.add(a8, a9)
+    a9 = v128.xor(rotate(a9, 12), a8)
+    a10 = i64x2.add(a10, a11)
+    a11 = v128.xor(rotate(a11, 47), a10)
+    a12 = i64x2.add(a12, a13)
+    a13 = v128.xor(rotate(a13, 44), a12)
+    a14 = i64x2.add(a14, a15)
+    a15 = v128.xor(rotate(a15, 30), a14)
+    a0 = i64x2.add(a0, a9)
+    a9 = v128.xor(rotate(a9, 16), a0)
+    a2 = i64x2.add(a2, a13)
+    a13 = v128.xor(rotate(a13, 34), a2)
+    a6 = i64x2.add(a6, a11)
+    a11 = v128.xor(rotate(a11, 56), a6)
+    a4 = i64x2.add(a4, a15)
+    a15 = v128.xor(rotate(a15, 51), a4)
+    a10 = i64x2.add(a10, a7)
+    a7 = v128.xor(rotate(a7, 4), a10)
+    a12 = i64x2.add(a12, a3)
+    a3 = v128.xor(rotate(a3, 53), a12)
+    a14 = i64x2.add(a14, a5)
+    a5 = v128.xor(rotate(a5, 42), a14)
+    a8 = i64x2.add(a8, a1)
+    a1 = v128.xor(rotate(a1, 41), a8)
+    a0 = i64x2.add(a0, a7)
+    a7 = v128.xor(rotate(a7, 31), a0)
+    a2 = i64x2.add(a2, a5)
+    a5 = v128.xor(rotate(a5, 44), a2)
+    a4 = i64x2.add(a4, a3)
+    a3 = v128.xor(rotate(a3, 47), a4)
+    a6 = i64x2.add(a6, a1)
+    a1 = v128.xor(rotate(a1, 46), a6)
+    a12 = i64x2.add(a12, a15)
+    a15 = v128.xor(rotate(a15, 19), a12)
+    a14 = i64x2.add(a14, a13)
+    a13 = v128.xor(rotate(a13, 42), a14)
+    a8 = i64x2.add(a8, a11)
+    a11 = v128.xor(rotate(a11, 44), a8)
+    a10 = i64x2.add(a10, a9)
+    a9 = v128.xor(rotate(a9, 25), a10)
+    a0 = i64x2.add(a0, a15)
+    a15 = v128.xor(rotate(a15, 9), a0)
+    a2 = i64x2.add(a2, a11)
+    a11 = v128.xor(rotate(a11, 48), a2)
+    a6 = i64x2.add(a6, a13)
+    a13 = v128.xor(rotate(a13, 35), a6)
+    a4 = i64x2.add(a4, a9)
+    a9 = v128.xor(rotate(a9, 52), a4)
+    a14 = i64x2.add(a14, a1)
+    a1 = v128.xor(rotate(a1, 23), a14)
+    a8 = i64x2.add(a8, a5)
+    a5 = v128.xor(rotate(a5, 31), a8)
+    a10 = i64x2.add(a10, a3)
+    a3 = v128.xor(rotate(a3, 37), a10)
+    a12 = i64x2.add(a12, a7)
+    a7 = v128.xor(rotate(a7, 20), a12)
   }
-  store<u64>(target, a0 + load<u64>(at, 0), 0)
-  store<u64>(target, a1 + load<u64>(at, 8), 8)
-  store<u64>(target, a2 + load<u64>(at, 16), 16)
-  store<u64>(target, a3 + load<u64>(at, 24), 24)
-  store<u64>(target, a4 + load<u64>(at, 32), 32)
-  store<u64>(target, a5 + load<u64>(at, 40), 40)
-  store<u64>(target, a6 + load<u64>(at, 48), 48)
-  store<u64>(target, a7 + load<u64>(at, 56), 56)
-  store<u64>(target, a8 + load<u64>(at, 64), 64)
-  store<u64>(target, a9 + load<u64>(at, 72), 72)
-  store<u64>(target, a10 + load<u64>(at, 80), 80)
-  store<u64>(target, a11 + load<u64>(at, 88), 88)
-  store<u64>(target, a12 + load<u64>(at, 96), 96)
-  store<u64>(target, a13 + load<u64>(at, 104), 104)
-  store<u64>(target, a14 + load<u64>(at, 112), 112)
-  store<u64>(target, a15 + load<u64>(at, 120), 120)
+  save(target, target + other, i64x2.add(a0, v128.load64_splat(at, 0)), i64x2.add(a1, v128.load64_splat(at, 8)))
+  save(target + 16, target + other + 16, i64x2.add(a2, v128.load64_splat(at, 16)), i64x2.add(a3, v128.load64_splat(at, 24)))
+  save(target + 32, target + other + 32, i64x2.add(a4, v128.load64_splat(at, 32)), i64x2.add(a5, v128.load64_splat(at, 40)))
+  save(target + 48, target + other + 48, i64x2.add(a6, v128.load64_splat(at, 48)), i64x2.add(a7, v128.load64_splat(at, 56)))
+  save(target + 64, target + other + 64, i64x2.add(a8, v128.load64_splat(at, 64)), i64x2.add(a9, v128.load64_splat(at, 72)))
+  save(target + 80, target + other + 80, i64x2.add(a10, v128.load64_splat(at, 80)), i64x2.add(a11, v128.load64_splat(at, 88)))
+  save(target + 96, target + other + 96, i64x2.add(a12, v128.load64_splat(at, 96)), i64x2.add(a13, v128.load64_splat(at, 104)))
+  save(target + 112, target + other + 112, i64x2.add(a14, v128.load64_splat(at, 112)), i64x2.add(a15, v128.load64_splat(at, 120)))
 }
 
 function decrypt1024(key: usize, source: usize, target: usize): void {
@@ -779,14 +803,15 @@ function decrypt1024(key: usize, source: usize, target: usize): void {
 export function encrypt(key: usize, source: usize, target: usize, blocks: u32): void {
   const blockBytes = load<u32>(key)
   if (blockBytes === 32) {
-    // An odd last block runs twice rather than through a second copy of the code.
-    for (; blocks > 1; blocks -= 2, source += 64, target += 64) encrypt256(key, source, target, 32)
-    if (blocks > 0) encrypt256(key, source, target, 0)
+    for (; blocks > 4; blocks -= 4, source += 128, target += 128) encrypt256(key, source, target, 96)
+    if (blocks > 0) encrypt256(key, source, target, (blocks - 1) << 5)
     return
   }
-  for (; blocks > 0; blocks--, source += blockBytes, target += blockBytes) {
-    if (blockBytes === 64) encrypt512(key, source, target)
-    else encrypt1024(key, source, target)
+  for (let left = <i32>blocks; left > 0; left -= 2, source += 2 * blockBytes, target += 2 * blockBytes) {
+    // An odd last block runs twice rather than through a second copy of the code.
+    const other = left > 1 ? blockBytes : 0
+    if (blockBytes === 64) encrypt512(key, source, target, other)
+    else encrypt1024(key, source, target, other)
   }
 }
 

@@ -2,25 +2,12 @@
 import { compileKernel } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import type { BlockCipherSpec, BlockKernel } from './block-cipher-spec.ts'
-import { parity, power, tabulate } from './galois.ts'
+import { tabulate } from './galois.ts'
+import { sm4RoundKeys, sm4Substitute, sm4Tables } from './sm4-nibbles.ts'
 import { wasmBase64 } from './sm4.wasm.ts'
 import { at, readWordsBE, rotateLeft32, writeWords } from './words.ts'
 
-/** x^8 + x^7 + x^6 + x^5 + x^4 + x^2 + 1. */
-const POLYNOMIAL = 0x1f5
-
-/** The affine map before and after the inversion: row i of its matrix is this byte turned left by i; then 0xd3 is added. */
-const affine = (x: number): number => {
-  let result = 0xd3
-  for (let bit = 0; bit < 8; bit++) {
-    const row = (0xa7 << bit) | (0xa7 >> (8 - bit))
-    result ^= parity(x & row & 0xff) << bit
-  }
-  return result
-}
-
-/** S(x) = A(I(A(x))), as Liu et al. found ("Analysis of the SMS4 Block Cipher", ACISP 2007). */
-const sbox = (): Uint8Array => (box ??= tabulate(x => affine(power(affine(x), 254, POLYNOMIAL))))
+const sbox = (): Uint8Array => (box ??= tabulate(sm4Substitute))
 let box: Uint8Array | undefined
 
 const FK = [0xa3b1bac6, 0x56aa3350, 0x677d9197, 0xb27022dc]
@@ -32,10 +19,6 @@ const constant = (i: number): number =>
 const substitute = (word: number): number =>
   [24, 16, 8, 0].reduce((result, shift) => result | (at(sbox(), (word >>> shift) & 0xff) << shift), 0)
 
-/** The linear transformation L of the rounds. */
-const linear = (word: number): number =>
-  word ^ rotateLeft32(word, 2) ^ rotateLeft32(word, 10) ^ rotateLeft32(word, 18) ^ rotateLeft32(word, 24)
-
 const expandKey = (key: Bytes, area: Bytes): void => {
   const words = Array.from(readWordsBE(key), (word, i) => word ^ at(FK, i))
   for (let i = 0; i < 32; i++) {
@@ -43,8 +26,8 @@ const expandKey = (key: Bytes, area: Bytes): void => {
     words.push(at(words, i) ^ mixed ^ rotateLeft32(mixed, 13) ^ rotateLeft32(mixed, 23))
   }
   const roundKeys = words.slice(4)
-  writeWords(area, 0, roundKeys)
-  writeWords(area, 128, roundKeys.toReversed())
+  writeWords(area, 0, sm4RoundKeys(roundKeys))
+  writeWords(area, 128, sm4RoundKeys(roundKeys.toReversed()))
 }
 
 export const sm4: BlockCipherSpec = {
@@ -53,16 +36,7 @@ export const sm4: BlockCipherSpec = {
   tweakBytes: 0,
   expandedBytes: 256,
   instantiate: compileKernel<BlockKernel>(wasmBase64),
-  tables: () => {
-    const tables = new Uint8Array(4096)
-    for (let place = 0; place < 4; place++)
-      writeWords(
-        tables,
-        1024 * place,
-        Array.from(sbox(), y => linear(y << (8 * place))),
-      )
-    return tables
-  },
+  tables: sm4Tables,
   expandKey,
   openssl: { family: 'sm4', isFaster: false },
 }

@@ -13,8 +13,10 @@ export interface RealClockOptions {
 /** Milliseconds: the longest that a timer of Node can wait. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+const { timeOrigin } = performance
+
 /** Real milliseconds since 1970, with fractions: never set back, and finer than the timers, which may be early by one. */
-const wallMs = (): number => performance.timeOrigin + performance.now()
+const wallMs = (): number => timeOrigin + performance.now()
 
 /**
  * Makes a clock that runs by itself.

@@ -184,7 +184,10 @@ t.test(
   'ovirt check --deep makes, writes, reads and removes a disk in each storage domain',
   { timeout: 120_000 },
   async t => {
-    const { simulator, config } = await startEngine(t, { clock: createRealClock({ speed: SPEED }) })
+    const { simulator, config } = await startEngine(t, {
+      clock: createRealClock({ speed: SPEED }),
+      lines: ['imagetransfer_inactivity_timeout 500'],
+    })
     const { text } = await granary(['ovirt', 'check', '--deep', '--json', '--config', config])
     const disks = objects(text).filter(({ name }) => String(name).startsWith('disk in'))
     t.match(disks, [

@@ -9,7 +9,7 @@ import { World, MIB } from './world.ts'
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 /** Part of a fault's name: only its cells, all of them. */
 const only = process.env['GRANARY_TEST_FAULT']
-t.setTimeout(isLong ? 3_600_000 : 290_000)
+t.setTimeout(isLong ? 3_600_000 : 900_000)
 
 const cells = (Object.keys(FAULTS) as FaultName[]).flatMap((fault, row) =>
   (Object.keys(FLOWS) as Flow[]).map((flow, column) => ({

@@ -16,7 +16,7 @@ const SPEED = 200
 const MOST_EXCHANGES = 60
 
 const skip = (await loadNative()) === undefined ? 'no file locks on this system' : false
-t.setTimeout(isLong ? 3_600_000 : 290_000)
+t.setTimeout(isLong ? 3_600_000 : 900_000)
 
 /** Runs a backup in a process of its own, and kills it after so many exchanges. @returns false when it ended before */
 const runAndKill = async (job: KillChild, exchanges: number): Promise<boolean> => {
@@ -42,7 +42,7 @@ for (const { level, runs } of [
 ]) {
   t.test(
     `killed at ${runs} random moments, level ${level}: the next start leaves nothing, every snapshot is right`,
-    { skip, timeout: isLong ? 3_600_000 : 140_000 },
+    { skip, timeout: isLong ? 3_600_000 : 600_000 },
     async t => {
       const originMs = Date.now()
       const clock = createRealClock({ speed: SPEED, originMs })

@@ -18,7 +18,7 @@ const MiB = 1024 * 1024
 const SIZE = 6 * MiB + 512
 const isLong = process.env['GRANARY_TEST_LONG'] !== undefined
 const SEEDS = isLong ? 200 : 6
-t.setTimeout(isLong ? 3_600_000 : 120_000)
+t.setTimeout(isLong ? 3_600_000 : 600_000)
 const host = await startHost()
 
 const EFFECTS: readonly FaultEffect[] = [

@@ -59,7 +59,10 @@ export type { OpenOptions, SealOptions } from './streams/seal.ts'
 export { open, openTransform, seal, sealTransform } from './streams/seal.ts'
 export type { SealedDiskOptions } from './streams/sealed-disk.ts'
 export { openSealedDisk } from './streams/sealed-disk.ts'
-export type { CipherFigures, MeasureOptions } from './measure/measure.ts'
+export type { AesFigures } from './measure/aes.ts'
+export type { MeasureAesOptions } from './measure/aes-process.ts'
+export { measureAes } from './measure/aes-process.ts'
+export type { CipherFigures, MeasureCiphersOptions, MeasureOptions } from './measure/measure.ts'
 export { measureCiphers, measureSuite } from './measure/measure.ts'
 // Block ciphers and their modes.
 export type {

@@ -1,5 +1,5 @@
 /** How fast this machine enciphers and seals, for people who choose a suite, and for the bench. @module */
-import { createCipheriv, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Arena } from '@granary/core'
 import { CtrEngine } from '../ciphers/ctr-engine.ts'
 import type { CipherEngine } from '../ciphers/ctr.ts'
@@ -8,6 +8,10 @@ import { blockCiphers, cipherByName } from '../ciphers/table.ts'
 import { ctrSuiteName } from '../suites/ctr-blake3.ts'
 import type { Suite } from '../suites/suite.ts'
 import { suiteByName } from '../suites/table.ts'
+import { measureAesHere } from './aes.ts'
+import type { AesFigures } from './aes.ts'
+import { race } from './race.ts'
+import type { Candidate } from './race.ts'
 
 /** What a cipher runs over, in memory that is reused. */
 const DATA_BYTES = 2 ** 20
@@ -15,14 +19,8 @@ const DATA_BYTES = 2 ** 20
 /** What a suite seals at a time: a usual chunk. */
 const MESSAGE_BYTES = 128 * 1024
 
-/** CPU time of one turn of a candidate. */
-const TURN_SECONDS = 0.04
-
-/** V8 compiles a kernel for speed once it has run for a while: data to run over first, bytes. */
-const WARM_UP_BYTES = 12 * 2 ** 20
-
-/** Figures are MB (10^6 bytes) per CPU second of one thread, the best of several turns. */
-export interface CipherFigures {
+/** Figures are MB (10^6 bytes) per CPU second of one thread, the median of several turns. */
+export interface CipherFigures extends AesFigures {
   readonly cipher: string
   readonly blockBits: number
   readonly keyBits: number
@@ -34,8 +32,6 @@ export interface CipherFigures {
   /** The suite of this cipher, and how fast it seals messages of 128 KiB. */
   readonly suite: string
   readonly sealMegabytesPerSecond: number
-  /** node:crypto's AES-256-CTR in the same turns: a yardstick for this machine at this moment. */
-  readonly aesMegabytesPerSecond: number
 }
 
 export interface MeasureOptions {
@@ -43,36 +39,9 @@ export interface MeasureOptions {
   readonly seconds: number
 }
 
-const cpuSeconds = (): number => {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
-}
-
-/** Something to measure, and how many bytes it does. */
-interface Candidate {
-  readonly bytes: number
-  readonly run: () => void
-}
-
-/** The best MB per CPU second of each candidate, who take turns. */
-const race = (candidates: readonly Candidate[], seconds: number): number[] => {
-  for (const { bytes, run } of candidates) for (let done = 0; done < WARM_UP_BYTES; done += bytes) run()
-  const best = candidates.map(() => 0)
-  for (const start = cpuSeconds(); cpuSeconds() - start < seconds;)
-    for (const [i, candidate] of candidates.entries()) best[i] = Math.max(best[i] as number, takeTurn(candidate))
-  return best
-}
-
-const takeTurn = ({ bytes, run }: Candidate): number => {
-  const start = cpuSeconds()
-  let done = 0
-  let spent = 0
-  do {
-    run()
-    done += bytes
-    spent = cpuSeconds() - start
-  } while (spent < TURN_SECONDS)
-  return done / 1e6 / spent
+export interface MeasureCiphersOptions extends MeasureOptions {
+  /** What `measureAes` gave, to stand in every row. @default measured at the start, in this process */
+  readonly aes?: AesFigures
 }
 
 interface Variant {
@@ -113,30 +82,23 @@ const sealCandidate = (suite: Suite): Candidate => {
   return { bytes: MESSAGE_BYTES, run: () => sealer.sealInto(ordinal++, associated, plain, target) }
 }
 
-/** AES as it was measured beside the native libraries: one `update` of 1 MiB into fresh memory. */
-const yardstick = (): Candidate => {
-  const cipher = createCipheriv('aes-256-ctr', randomBytes(32), randomBytes(16))
-  const data = randomBytes(DATA_BYTES)
-  return { bytes: DATA_BYTES, run: () => cipher.update(data) }
-}
-
 /**
  * Figures of every cipher, or of those that are named: a row a block size. Each takes its time when it is asked for.
  *
  * @throws GranaryError `GRANARY_INVALID_ARGUMENT` when there is no such cipher
  */
 export function* measureCiphers(
-  { seconds }: MeasureOptions,
+  { seconds, aes = measureAesHere(seconds) }: MeasureCiphersOptions,
   names: readonly string[] = [],
 ): Generator<CipherFigures, void, undefined> {
   for (const variant of variantsOf(names)) {
     const { name: cipher, blockBits, keyBits } = variant
     const suite = suiteByName(ctrSuiteName({ cipher, blockBits, keyBits }))
     const spec = cipherByName(cipher)
-    const candidates = [yardstick(), sealCandidate(suite), engineCandidate(variant, 'wasm')]
+    const candidates = [sealCandidate(suite), engineCandidate(variant, 'wasm')]
     const hasOpenssl = opensslName(spec, keyBits, 'ctr') !== undefined
     if (hasOpenssl) candidates.push(engineCandidate(variant, 'openssl'))
-    const [aes = 0, seal = 0, wasm = 0, openssl = 0] = race(candidates, seconds).map(Math.round)
+    const [seal = 0, wasm = 0, openssl = 0] = race(candidates, seconds).map(Math.round)
     yield {
       cipher,
       blockBits,
@@ -146,7 +108,7 @@ export function* measureCiphers(
       chosen: hasOpenssl && spec.openssl?.isFaster === true ? 'openssl' : 'wasm',
       suite: suite.name,
       sealMegabytesPerSecond: seal,
-      aesMegabytesPerSecond: aes,
+      ...aes,
     }
   }
 }

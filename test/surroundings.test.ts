@@ -209,7 +209,7 @@ t.test('a device with a bad sector is told by its place, and makes no snapshot',
   const bad = 40 * 2048
   const table = `0 ${bad} linear ${loop} 0\n${bad} 8 error\n${bad + 8} ${sectors - bad - 8} linear ${loop} ${bad + 8}\n`
   execFileSync('dmsetup', ['create', name], { input: table })
-  t.teardown(() => void execFileSync('dmsetup', ['remove', name]))
+  t.teardown(() => void execFileSync('dmsetup', ['remove', '--retry', name]))
   const { code, stderr } = await place.granary(['backup', `/dev/mapper/${name}`, '--json'])
   t.equal(code, 22)
   t.match(parseJsonLines(stderr).at(-1), { code: 'GRANARY_IO', message: /\(EIO\)/, hint: String })

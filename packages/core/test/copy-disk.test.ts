@@ -262,8 +262,9 @@ t.test('tells its progress up to the end', async t => {
 })
 
 t.test('an unreadable block of a real device is an error', { skip: whyNoMapper() }, async t => {
-  const device = '/dev/mapper/granary-test-error'
-  execFileSync('dmsetup', ['create', 'granary-test-error', '--table', '0 2048 error'])
+  const name = `granary-test-error-${process.pid}`
+  const device = `/dev/mapper/${name}`
+  execFileSync('dmsetup', ['create', name, '--table', '0 2048 error'])
   try {
     await using reader = await openRawReader(device)
     t.equal(reader.sizeBytes, MiB)
@@ -272,7 +273,7 @@ t.test('an unreadable block of a real device is an error', { skip: whyNoMapper()
       detail: { path: device, offset: 0, errno: 'EIO' },
     })
   } finally {
-    execFileSync('dmsetup', ['remove', 'granary-test-error'])
+    execFileSync('dmsetup', ['remove', '--retry', name]) // Whoever looks at new devices may have it open for a moment.
   }
 })
 

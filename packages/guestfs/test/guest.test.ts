@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DiskReader } from '@granary/core'
+import { whyNoLoopDevices } from '@granary/testing'
 import t from 'tap'
 import type { Test } from 'tap'
 import { openGuest, openVolumes, resolvePath } from '../src/index.ts'
@@ -11,6 +12,7 @@ import { findDevice } from '../src/guest/find-device.ts'
 import { parseCrypttab, parseFstab } from '../src/guest/fstab.ts'
 import type { FileTree, Volume } from '../src/index.ts'
 import { fileDisk } from './helpers/file-disk.ts'
+import { inOwnNamespace } from './helpers/fresh.ts'
 import { makeHive, textValue } from './helpers/hive.ts'
 import { imagesSkip, unpack } from './helpers/images.ts'
 
@@ -191,8 +193,7 @@ t.test('devices are found by all their names', async t => {
 
 const windowsSkip = ((): string | false => {
   for (const program of ['mkntfs', 'ntfs-3g', 'umount']) if (!has(program)) return `the program ${program} is not here`
-  if (process.getuid?.() !== 0) return 'only root may mount'
-  return existsSync('/dev/fuse') ? false : 'no FUSE here'
+  return whyNoLoopDevices() || (existsSync('/dev/fuse') ? false : 'no FUSE here')
 })()
 
 const SIGNATURE = 0xc0ffee11
@@ -214,15 +215,13 @@ const windowsDisk = async (t: Test, fill: (system: string) => void): Promise<Dis
     execFileSync('mkntfs', ['-q', '-F', '-p', String(at / 512), '-L', index === 0 ? 'System' : 'Data', part], {
       stdio: 'ignore',
     })
-    const top = join(folder, 'top')
-    mkdirSync(top, { recursive: true })
-    execFileSync('ntfs-3g', [part, top])
-    try {
-      if (index === 0) fill(top)
-      else writeFileSync(join(top, 'data.txt'), 'on D')
-    } finally {
-      execFileSync('umount', [top])
-    }
+    const [files, top] = [join(folder, `files${index}`), join(folder, 'top')]
+    for (const made of [files, top]) mkdirSync(made, { recursive: true })
+    if (index === 0) fill(files)
+    else writeFileSync(join(files, 'data.txt'), 'on D')
+    // On a device: of a file, `umount` comes back before the driver has written everything.
+    const steps = ['mount -t ntfs-3g -o loop "$PART" "$TOP"', 'cp -r "$FILES/." "$TOP"', 'umount "$TOP"']
+    inOwnNamespace(steps, { PART: part, TOP: top, FILES: files }, [])
     await file.write(execFileSync('cat', [part], { maxBuffer: 64 * MIB }), 0, size, at)
     const entry = 446 + index * 16
     table.writeUInt8(7, entry + 4)

@@ -91,7 +91,8 @@ export const kinds: readonly Kind[] = [
       ['mkntfs', '-q', '-F', '-Q', '-c', '65536'],
     ],
     rules: 'by-driver',
-    mount: ['-t', 'ntfs-3g', '-o', 'noatime'],
+    // On a device: of a file, `umount` comes back before the driver has written everything.
+    mount: ['-t', 'ntfs-3g', '-o', 'loop,noatime'],
     mountOptions: ['nocompression', 'compression'],
     isPlain: true,
     driver: 'ntfs-3g',

@@ -20,23 +20,42 @@ const times = (a: number, b: number): number => multiply(a, b, POLYNOMIAL)
 const P = '3fe054bcda967821'
 const Q = '9e56a23cf04d7b18'
 
-/** The S-box: three layers of mini-boxes, the inner bits of the nibbles changed over between them (figure 1). An involution. */
-const sbox = (): Uint8Array =>
-  (box ??= tabulate(x => {
-    const look = (mini: string, nibble: number): number => Number.parseInt(mini[nibble] as string, 16)
-    let high = look(P, x >> 4)
-    let low = look(Q, x & 15)
-    for (const [first, second] of [
-      [Q, P],
-      [P, Q],
-    ] as const) {
-      const crossedHigh = (high & 12) | (low >> 2)
-      const crossedLow = ((high & 3) << 2) | (low & 3)
-      high = look(first, crossedHigh)
-      low = look(second, crossedLow)
-    }
-    return 16 * high + low
-  }))
+/** The S-box's layers: the mini-boxes of the high and of the low four bits. */
+const LAYERS = [
+  [P, Q],
+  [Q, P],
+  [P, Q],
+] as const
+
+/**
+ * What a mini-box adds to the byte after its layer (figure 1): the upper two bits of both halves make the next high half,
+ * the lower two bits the next low half. After the last layer halves stay together.
+ */
+const scatter = (value: number, isHigh: boolean, isLast: boolean): number => {
+  if (isLast) return isHigh ? value << 4 : value
+  const [upper, lower] = [value >> 2, value & 3]
+  return isHigh ? (upper << 6) | (lower << 2) : (upper << 4) | lower
+}
+
+/** For the high and the low half of each layer, sixteen bytes: XORed together they are the byte after that layer. */
+const layerTables = (): Bytes =>
+  Uint8Array.from(
+    LAYERS.flatMap((boxes, layer) =>
+      boxes.flatMap((mini, half) =>
+        Array.from(mini, digit => scatter(Number.parseInt(digit, 16), half === 0, layer === LAYERS.length - 1)),
+      ),
+    ),
+  )
+
+/** The S-box: three layers of mini-boxes, the inner bits of the halves changed over between them. An involution. */
+const makeSbox = (): Uint8Array => {
+  const tables = layerTables()
+  return tabulate(x =>
+    [0, 32, 64].reduce((byte, layer) => at(tables, layer + (byte >> 4)) ^ at(tables, layer + 16 + (byte & 15)), x),
+  )
+}
+
+const sbox = (): Uint8Array => (box ??= makeSbox())
 let box: Uint8Array | undefined
 
 /** The diffusion matrix H = had(1, 2, 4, 6): element i, j is the factor of index i xor j. */
@@ -85,24 +104,12 @@ const expandKey = (key: Bytes, area: Bytes): void => {
   }
 }
 
-const makeTables = (): Bytes => {
-  const tables = new Uint8Array(4352)
-  for (let i = 0; i < 4; i++)
-    for (const [x, y] of sbox().entries())
-      tables.set(
-        FACTORS.map((_, j) => times(y, at(FACTORS, i ^ j))),
-        1024 * i + 4 * x,
-      )
-  tables.set(sbox(), 4096)
-  return tables
-}
-
 export const anubis: BlockCipherSpec = {
   name: 'anubis',
   sizes: [{ blockBits: 128, keyBits: [128, 192, 256] }],
   tweakBytes: 0,
   expandedBytes: 640,
   instantiate: compileKernel<BlockKernel>(wasmBase64),
-  tables: makeTables,
+  tables: layerTables,
   expandKey,
 }

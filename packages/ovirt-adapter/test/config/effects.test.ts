@@ -1,11 +1,11 @@
 /** What each key of the configuration does to backups and restores. A key without a row here is an error of the compiler. */
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { KEYS } from '../../src/config/keys.ts'
 import type { ConfigKey } from '../../src/config/keys.ts'
-import { planScratchFolder } from '../../src/host/scratch.ts'
+import { planScratchFolder, startWatch } from '../../src/host/scratch.ts'
 import {
   Journal,
   backupVms,
@@ -80,7 +80,7 @@ const EFFECTS: Record<ConfigKey, (t: Test) => Promise<void>> = {
     }
   },
   async backup_vm_from_native_host(t) {
-    await checkElsewhere(t, 'backsUpFromNativeHost')
+    await checkElsewhere(t, 'backsUpFromNativeHost: false')
   },
   async disk_upload_timeout(t) {
     const waits: number[] = []
@@ -221,7 +221,7 @@ const EFFECTS: Record<ConfigKey, (t: Test) => Promise<void>> = {
     })
   },
   async host_path_method(t) {
-    await checkElsewhere(t, 'openOverlayCopy')
+    await checkElsewhere(t, "hostPathMethod: 'snapshot'")
   },
   async libvirt_authfile(t) {
     t.match(await hostKeys(['libvirt_authfile /etc/granary/virsh.conf'], true), [
@@ -247,7 +247,21 @@ const EFFECTS: Record<ConfigKey, (t: Test) => Promise<void>> = {
     }
   },
   async scratch_limit(t) {
-    await checkElsewhere(t, 'limitBytes')
+    await using site = await openWorld([])
+    const { folder } = site.world
+    const file = join(folder, 'overlay')
+    await writeFile(file, new Uint8Array(65 * MIB))
+    for (const [limit, isEnough] of [
+      ['64M', false],
+      ['66M', true],
+    ] as const) {
+      const { scratchLimitBytes } = await configWith(site.world, `scratch_limit ${limit}`)
+      const scratch = { folder, limitBytes: scratchLimitBytes, reserveBytes: 0 }
+      const watch = startWatch([file], scratch, { clock: site.world.simulator.clock, isAlive: async () => true })
+      if (isEnough) await t.resolves(watch.look())
+      else await t.rejects(watch.look(), { code: 'GRANARY_NO_SPACE', detail: { usedBytes: 65 * MIB } })
+      await watch.stop()
+    }
   },
   async journal_folder(t) {
     await using site = await openWorld([])

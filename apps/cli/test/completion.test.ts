@@ -17,6 +17,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`
   const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', program], {
     encoding: 'utf8',
     cwd: dirname(script), // Files of the current folder are offered, too.
+    env: { ...process.env, LC_ALL: 'C' }, // It warns of a locale that is not installed, as one that comes by ssh may be.
   })
   if (status !== 0 || stderr !== '') throw new Error(`bash ${status}: ${stderr}`)
   return stdout.split('\n').filter(word => word !== '')

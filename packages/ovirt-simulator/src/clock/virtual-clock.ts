@@ -1,7 +1,7 @@
 /**
  * A clock whose hours pass in no time. Time stands still while anything happens and jumps to the next appointment
- * when somebody waits (`sleep`) and all is quiet: no request is being answered and the event loop has turned idly for a
- * while. So a client that polls every two seconds and an engine that ticks every ten meet in the order of their times,
+ * when somebody waits (`sleep`) and all is quiet: no request is being answered, no file of this process is being read or
+ * written, and the event loop has turned idly for a while. So a client that polls every two seconds and an engine that ticks every ten meet in the order of their times,
  * in one process, without a real wait. Ticks alone (`schedule`) never move it: no ticket ages while a client computes.
  *
  * @module
@@ -171,14 +171,18 @@ class VirtualTime {
   async #quiet(): Promise<void> {
     for (let turns = 0, seen = this.#events; turns <= QUIET_TURNS && !this.#closed; turns++) {
       const isLast = turns === QUIET_TURNS && this.#wasAsked
-      if (isLast || this.#holds > 0) await realSleep(1)
+      const isBusy = this.#holds > 0 || isStorageBusy()
+      if (isLast || isBusy) await realSleep(1)
       else await new Promise(resolve => setImmediate(resolve))
-      if (this.#holds === 0 && seen === this.#events) continue
+      if (!isBusy && this.#holds === 0 && seen === this.#events) continue
       turns = -1
       seen = this.#events
     }
   }
 }
+
+/** A client that waits for its disk, to note what it does next, has not asked yet: a slow disk must cost it no time. */
+const isStorageBusy = (): boolean => process.getActiveResourcesInfo().some(name => name.startsWith('FSReq'))
 
 const isBefore = (left: Appointment, right: Appointment): boolean =>
   left.atMs < right.atMs || (left.atMs === right.atMs && left.order < right.order)

@@ -1,6 +1,11 @@
-import { createServer } from 'node:http'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
 import { createRealClock, createVirtualClock } from '@granary/ovirt-simulator'
 
@@ -30,10 +35,10 @@ test('time stands still while a request is answered, also over a socket', async 
   await using clock = createVirtualClock({ startMs: 0 })
   const server = createServer((_request, response) => {
     const hold = clock.hold()
-    setTimeout(() => {
+    void setTimeout(30).then(() => {
       response.end(String(clock.now()))
       hold[Symbol.dispose]()
-    }, 30)
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -46,6 +51,24 @@ test('time stands still while a request is answered, also over a socket', async 
   await poller
   server.closeAllConnections()
   server.close()
+})
+
+test('time stands still while a file of the process is waited for', async t => {
+  await using clock = createVirtualClock({ startMs: 0 })
+  const pipe = join(t.testdir({}), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  // As a disk that takes its time: it is there when the other end is.
+  const opening = open(pipe, 'r')
+  const poller = (async () => {
+    while (clock.now() < 3_600_000) await clock.sleep(1_000)
+  })()
+  await setTimeout(50)
+  t.equal(clock.now(), 0)
+  const writer = await open(pipe, constants.O_RDWR)
+  await (await opening).close()
+  await writer.close()
+  await poller
+  t.equal(clock.now(), 3_600_000)
 })
 
 test('an answer that is slow on purpose lets time pass', async t => {

@@ -35,6 +35,7 @@ t.test('the bench of ciphers gives a line a cipher and block size', async t => {
   ])
   for (const row of rows) {
     t.match(row, { type: 'cipher', v: 1, wasmMegabytesPerSecond: Number, sealMegabytesPerSecond: Number })
+    t.match(row, { aesMegabytesPerSecond: Number, aesPiecesMegabytesPerSecond: Number, aesInOwnProcess: true })
     t.ok((row['wasmMegabytesPerSecond'] as number) > 0 && (row['sealMegabytesPerSecond'] as number) > 0)
   }
   t.equal((await granary(['bench', 'rockets'])).code, 2)

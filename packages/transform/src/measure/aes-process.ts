@@ -1,6 +1,7 @@
 /** AES in processes that do nothing else. @module */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { access } from 'node:fs/promises'
 import { siblingModule } from '@granary/core'
 import { measureAesHere } from './aes.ts'
 import type { AesFigures } from './aes.ts'
@@ -39,8 +40,10 @@ export const measureAes = async (options: MeasureAesOptions): Promise<AesFigures
 }
 
 const measureInOwnProcess = async ({ seconds, program, signal }: MeasureAesOptions): Promise<AesFigures> => {
+  const worker = siblingModule(import.meta.url, 'aes.worker')
+  await access(worker) // A program packed into one file must not be made to start itself.
   signal?.throwIfAborted()
-  const child = fork(siblingModule(import.meta.url, 'aes.worker'), [String(seconds / 2)], {
+  const child = fork(worker, [String(seconds / 2)], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     ...(program !== undefined && { execPath: program }),

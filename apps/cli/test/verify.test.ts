@@ -128,5 +128,8 @@ t.test('a write-only client on the command line: backs up twice, reads nothing, 
   t.equal(doubtful.code, 3, 'restored, with a warning')
   t.match(parseJsonLines(doubtful.stderr), [{ type: 'warning', message: /REVOKED client web/ }])
   t.ok(readFileSync(out).equals(readFileSync(disk)))
+  const copied = await granary(['copy', `granary:${id}`, `raw:${join(folder, 'copy.raw')}`, '--json'], { env })
+  t.equal(copied.code, 3, 'every command that reads it says so')
+  t.match(parseJsonLines(copied.stderr), [{ type: 'warning', message: /REVOKED client web/ }])
   t.equal((await granary(['verify'], { env })).code, 31)
 })

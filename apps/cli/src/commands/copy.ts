@@ -44,7 +44,8 @@ export const copy: Command = {
       onProgress: ({ doneBytes, totalBytes, limitedBy }) =>
         progress.show({ what: source.name, doneBytes, totalBytes, limitedBy }),
     }).finally(() => progress.end())
-    if (target === '-') return 0
+    const code = terminal.warnings > 0 ? 3 : 0
+    if (target === '-') return code
     const seconds = (performance.now() - startMs) / 1000
     terminal.emit({
       type: 'copied',
@@ -57,6 +58,6 @@ export const copy: Command = {
     terminal.say(
       `copied ${source.source} to ${target}: ${formatBytes(counts.writtenBytes)} written, in ${formatDuration(seconds)}`,
     )
-    return 0
+    return code
   },
 }

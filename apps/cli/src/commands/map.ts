@@ -26,6 +26,6 @@ export const map: Command = {
       const kind = entry.data ? 'data' : entry.present ? 'zero' : 'hole'
       terminal.say(`${String(entry.start).padStart(16)}  ${formatBytes(entry.length).padStart(9)}  ${kind}`)
     }
-    return 0
+    return terminal.warnings > 0 ? 3 : 0
   },
 }

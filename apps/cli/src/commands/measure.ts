@@ -26,6 +26,6 @@ export const measure: Command = {
     terminal.emit({ type: 'measure', v: 1, ...sizes })
     terminal.say(`required size: ${formatBytes(sizes.requiredBytes)} (${sizes.requiredBytes})`)
     terminal.say(`fully allocated size: ${formatBytes(sizes.fullyAllocatedBytes)} (${sizes.fullyAllocatedBytes})`)
-    return 0
+    return terminal.warnings > 0 ? 3 : 0
   },
 }

@@ -2,15 +2,16 @@ import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GranaryError, formatBytes, formatDuration, fromSystemError } from '@granary/core'
 import type { CopyCounts } from '@granary/core'
-import { openDisk, readSnapshot, resolveSnapshotId } from '@granary/dedup-store'
+import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, Snapshot } from '@granary/dedup-store'
 import { isGiven, textArgument } from '../command.ts'
 import type { Command, Invocation } from '../command.ts'
 import { isNbdAddress } from '../disks/disk-address.ts'
 import { TARGET_OPTIONS, compressionOf } from '../disks/target-options.ts'
 import { COPY_TUNING, writeTarget } from '../disks/write-target.ts'
+import { readSnapshotToUse } from '../doubtful-snapshot.ts'
 import { openRepositoryOf } from '../open-repository.ts'
-import { shortId, signerOf } from '../snapshot-output.ts'
+import { shortId } from '../snapshot-output.ts'
 import { startProgress } from '../terminal/progress-line.ts'
 
 export const restore: Command = {
@@ -35,11 +36,7 @@ export const restore: Command = {
     const [, snapshotText = '', diskName] =
       /^([^/]*)(?:\/(.+))?$/s.exec(textArgument(invocation, 0).replace(/^granary:/, '')) ?? []
     const id = await resolveSnapshotId(repository.context, snapshotText, { signal })
-    const snapshot = await readSnapshot(repository.context, id, { signal })
-    if (!snapshot.signedBy.isVerified)
-      terminal.warn(
-        `snapshot ${shortId(id)} is signed by nobody who counts (${signerOf(snapshot)}): its content is whoever's it was`,
-      )
+    const snapshot = await readSnapshotToUse(repository, id, invocation)
     const target = textArgument(invocation, 1)
     for (const { disk, path } of await placeDisks(snapshot, diskName, target)) {
       await restoreDisk(invocation, repository, { snapshot, disk, target: path })

@@ -5,6 +5,7 @@ import type { DiskReader, DiskStream } from '@granary/core'
 import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
 import type { ResolveReference } from '@granary/qcow2'
+import { readSnapshotToUse } from '../doubtful-snapshot.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import type { DiskAddress } from './disk-address.ts'
@@ -150,10 +151,11 @@ const standardInputFile = async ({ streams }: Terminal): Promise<readonly string
 
 const openStored = async (
   { snapshot, disk }: Extract<DiskAddress, { kind: 'granary' }>,
-  { openRepository, signal, tuning = {} }: SourceOptions,
+  { openRepository, terminal, signal, tuning = {} }: SourceOptions,
 ): Promise<OpenSource> => {
   const repository = await openRepository()
   const id = await resolveSnapshotId(repository.context, snapshot, { signal })
+  await readSnapshotToUse(repository, id, { terminal, signal })
   const stored = await openDisk(repository, id, { signal, ...tuning, ...(disk === undefined ? {} : { disk }) })
   const source = `granary:${id}${disk === undefined ? '' : `/${disk}`}`
   return { disk: stored, name: disk ?? 'disk', source, files: [] }

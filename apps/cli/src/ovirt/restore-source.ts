@@ -6,6 +6,7 @@ import type { Repository } from '@granary/dedup-store'
 import type { ReadableSource } from '@granary/ovirt-adapter'
 import { textOption } from '../command.ts'
 import type { Invocation } from '../command.ts'
+import { readSnapshotToUse } from '../doubtful-snapshot.ts'
 import { openOverlayFile } from '../serving/overlay-file.ts'
 import { loadAdapter } from './open-ovirt.ts'
 
@@ -21,6 +22,7 @@ export const openRestoreSource = async (
   const { signal } = invocation
   const { storedSource } = await loadAdapter()
   const snapshotId = await resolveSnapshotId(repository.context, id, { signal })
+  await readSnapshotToUse(repository, snapshotId, invocation)
   const folder = textOption(invocation, 'overlay')
   if (folder === undefined) return await storedSource(repository, snapshotId, { signal })
   const overlay = async (name: string, base: DiskReader): Promise<DiskReader> => {

@@ -20,6 +20,7 @@ export class Terminal {
   readonly isJson: boolean
   readonly showsProgress: boolean
   #warnings = 0
+  readonly #said = new Set<string>()
 
   constructor(streams: TerminalStreams, { isJson, showsProgress }: { isJson: boolean; showsProgress: boolean }) {
     this.streams = streams
@@ -46,6 +47,13 @@ export class Terminal {
   warn(message: string, detail: object = {}): void {
     this.#warnings++
     this.notice(message, detail)
+  }
+
+  /** As `warn`, and nothing when the same was said before. */
+  warnOnce(message: string): void {
+    if (this.#said.has(message)) return
+    this.#said.add(message)
+    this.warn(message)
   }
 
   /** Something one should know; it does not change the exit code. */

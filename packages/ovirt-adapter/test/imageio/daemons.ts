@@ -4,12 +4,11 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRealClock, openBackendByUrl, startImageio } from '@granary/ovirt-simulator'
-import { projectPath } from '@granary/testing'
+import { freePort, projectPath } from '@granary/testing'
 import { makeCertificates } from './certificates.ts'
 
 export interface RunningDaemon extends AsyncDisposable {
@@ -57,15 +56,6 @@ const findImageio = (): string | undefined =>
 /** Why the real daemon cannot be run here, or false. */
 export const whyNoImageio = (): string | false =>
   findImageio() === undefined ? 'ovirt-imageio is not installed: pip install ovirt-imageio into .venv' : false
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 export const startReal: StartDaemon = async folder => {
   const { ca, caFile } = makeCertificates(folder)

@@ -6,6 +6,13 @@ interface Waiter {
   readonly admit: () => void
 }
 
+export interface ByteBudgetOptions {
+  /** Tells of aborts. */
+  readonly hub?: AbortHub
+  /** Those who wait are admitted together once so many bytes are free, at most the capacity. @default 0 (as soon as they fit) */
+  readonly refillBytes?: number
+}
+
 /**
  * Hands out bytes up to a capacity, first come first served, so that a large request is never starved by small ones.
  * A single request above the capacity is admitted alone.
@@ -15,10 +22,12 @@ export class ByteBudget {
   #usedBytes = 0
   readonly #waiters: Waiter[] = []
   readonly #hub: AbortHub
+  readonly #refillBytes: number
 
-  constructor(capacityBytes: number, hub = new AbortHub()) {
+  constructor(capacityBytes: number, { hub = new AbortHub(), refillBytes = 0 }: ByteBudgetOptions = {}) {
     this.capacityBytes = capacityBytes
     this.#hub = hub
+    this.#refillBytes = refillBytes
   }
 
   get usedBytes(): number {
@@ -58,7 +67,7 @@ export class ByteBudget {
 
   release(bytes: number): void {
     this.#usedBytes -= bytes
-    this.#admit()
+    if (this.capacityBytes - this.#usedBytes >= this.#refillBytes) this.#admit()
   }
 
   #admit(): void {

@@ -11,6 +11,8 @@ import type { RequestSpec, StatusById } from './pending-request.ts'
 
 /** What even the smallest request counts for, bytes: bounds the number of requests under way. */
 const MIN_CHARGE_BYTES = 65_536
+/** Requests that wait are sent together when this part of the bytes in flight is free: each write wakes the server. */
+const REFILL_SHARE = 1 / 4
 const MAX_DELAY_MS = 5000
 
 export interface LinkPoolOptions {
@@ -44,7 +46,8 @@ export class LinkPool {
   constructor(first: Negotiated, options: LinkPoolOptions) {
     this.first = first
     this.#options = options
-    this.#budget = new ByteBudget(options.settings.maxBytesInFlight, this.#hub)
+    const { maxBytesInFlight } = options.settings
+    this.#budget = new ByteBudget(maxBytesInFlight, { hub: this.#hub, refillBytes: maxBytesInFlight * REFILL_SHARE })
     this.#maxLinks = (first.flags & EXPORT_FLAG.canMultiConn) === 0 ? 1 : options.settings.connections
     this.#add(first)
   }

@@ -2,10 +2,8 @@
 import { basename, extname } from 'node:path'
 import { GranaryError, diskStream, openRawReader } from '@granary/core'
 import type { DiskReader, DiskStream } from '@granary/core'
-import { openDisk, resolveSnapshotId } from '@granary/dedup-store'
 import type { Repository, StoredDiskOptions } from '@granary/dedup-store'
 import type { ResolveReference } from '@granary/qcow2'
-import { readSnapshotToUse } from '../doubtful-snapshot.ts'
 import type { Terminal } from '../terminal/terminal.ts'
 import { parseDiskAddress } from './disk-address.ts'
 import type { DiskAddress } from './disk-address.ts'
@@ -154,6 +152,8 @@ const openStored = async (
   { openRepository, terminal, signal, tuning = {} }: SourceOptions,
 ): Promise<OpenSource> => {
   const repository = await openRepository()
+  const { openDisk, resolveSnapshotId } = await import('@granary/dedup-store')
+  const { readSnapshotToUse } = await import('../doubtful-snapshot.ts')
   const id = await resolveSnapshotId(repository.context, snapshot, { signal })
   await readSnapshotToUse(repository, id, { terminal, signal })
   const stored = await openDisk(repository, id, { signal, ...tuning, ...(disk === undefined ? {} : { disk }) })

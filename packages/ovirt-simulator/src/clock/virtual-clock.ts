@@ -1,8 +1,9 @@
 /**
  * A clock whose hours pass in no time. Time stands still while anything happens and jumps to the next appointment
- * when somebody waits (`sleep`) and all is quiet: no request is being answered, no file of this process is being read or
- * written, and the event loop has turned idly for a while. So a client that polls every two seconds and an engine that ticks every ten meet in the order of their times,
- * in one process, without a real wait. Ticks alone (`schedule`) never move it: no ticket ages while a client computes.
+ * when somebody waits (`sleep`) and all is quiet: no request is being answered, no file of this process is being read
+ * or written, and the event loop has turned idly for a while. So a client that polls every two seconds and an engine
+ * that ticks every ten meet in the order of their times, in one process, without a real wait. Ticks alone (`schedule`)
+ * never move it: no ticket ages while a client computes.
  *
  * @module
  */

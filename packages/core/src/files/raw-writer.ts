@@ -17,6 +17,13 @@ import type { RawReader } from './raw-reader.ts'
 /** Zeroing goes in pieces of this, so that an abort is heard between them. */
 const ZERO_PIECE_BYTES = 256 * 1024 ** 2
 
+/**
+ * Bytes given to the system at a time. What it is given in one piece it wants to keep in one: a large write makes the page cache
+ * find as many pages side by side, where smaller ones take up what was given back last. Of 4 MiB at a time 2.5 GiB took
+ * 5.4 s of the system's time (Linux 6.18, ext4, a virtual machine), so 1.4 to 2.4, in a restore of 8.4 and then 5.9 s.
+ */
+export const WRITE_PIECE_BYTES = 256 * 1024
+
 /** A raw file or block device open for writing; it can be read, too. */
 export interface RawWriter extends RawReader, DiskWriter {
   readonly sizeBytes: number
@@ -131,8 +138,9 @@ const writeAll = async (
   for (let done = 0; done < bytes.length;) {
     signal?.throwIfAborted()
     const at = offset + done
+    const length = Math.min(WRITE_PIECE_BYTES, bytes.length - done)
     const { bytesWritten } = await attempt(file, `writing at ${at} to`, () =>
-      file.handle.write(bytes, done, bytes.length - done, at),
+      file.handle.write(bytes, done, length, at),
     )
     done += bytesWritten
   }

@@ -1,6 +1,6 @@
 /** How an object gets under its name on local files: whole, durable, and, where asked, only if nobody else was first. @module */
 import { join } from 'node:path'
-import { GranaryError } from '@granary/core'
+import { GranaryError, WRITE_PIECE_BYTES } from '@granary/core'
 import type { Bytes } from '@granary/core'
 import type { PutOptions, PutSource } from './backend.ts'
 import { folderOf, pathOfKey, temporaryName } from './file-layout.ts'
@@ -121,7 +121,7 @@ const writeTemporary = async (
 const writeAll = async (file: OpenFile, bytes: Bytes, offset: number): Promise<number> => {
   let done = 0
   while (done < bytes.length) {
-    const written = await file.write(bytes.subarray(done), offset + done)
+    const written = await file.write(bytes.subarray(done, done + WRITE_PIECE_BYTES), offset + done)
     if (written <= 0)
       throw new GranaryError('GRANARY_IO', 'the file system takes no more bytes', { detail: { offset } })
     done += written

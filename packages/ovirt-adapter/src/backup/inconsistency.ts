@@ -41,9 +41,12 @@ export const markIfDisturbed = async (
   return { labels: {}, warnings: [] }
 }
 
+/** A stopped machine whose snapshot is taken is `image_locked`, and still stopped. */
+const STOPPED = new Set(['down', 'image_locked'])
+
 /** `stop_time` moves when it was started and stopped again meanwhile. */
 const wasStarted = (before: Vm, now: Vm): boolean =>
-  now.status !== 'down' || now.json['stop_time'] !== before.json['stop_time']
+  !STOPPED.has(now.status) || now.json['stop_time'] !== before.json['stop_time']
 
 const mark = (reason: string, advice: string): Mark => ({
   labels: { [INCONSISTENT_LABEL]: reason },

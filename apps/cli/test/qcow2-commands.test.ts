@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { readFileSync, readdirSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseJsonLines, seededBytes } from '@granary/testing'
+import { parseJsonLines, seededBytes, untilListening } from '@granary/testing'
 import t from 'tap'
 import { createRepository, granary, scratchFolder } from './in-process.ts'
-import { peer, untilListening, whyNo } from './peers.ts'
+import { peer, whyNo } from './peers.ts'
 
 const MIB = 1024 * 1024
 
@@ -162,7 +162,7 @@ t.test('what QEMU has open is not written to', { skip: whyNo('qemu-img', 'qemu-n
   await peer('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top)
   const qemu = spawn('qemu-nbd', ['-t', '-k', at('s'), '-f', 'qcow2', top], { stdio: 'ignore' })
   t.teardown(() => qemu.kill('SIGKILL'))
-  await untilListening(at('s'))
+  await untilListening({ path: at('s') })
   const before = [readFileSync(base), readFileSync(top)]
   for (const words of [
     ['resize', top, '10MiB'],

@@ -15,12 +15,13 @@ import {
   seededBytes,
   sharedPath,
   startGranary,
+  untilListening,
 } from '@granary/testing'
 import type { GranaryProcess } from '@granary/testing'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createRepository, granary, scratchFolder } from './in-process.ts'
-import { peer, untilListening, whyNo } from './peers.ts'
+import { peer, whyNo } from './peers.ts'
 
 t.setTimeout(600_000) // Many programs, one after another, on machines that do other things too.
 
@@ -197,7 +198,7 @@ t.test('an export that fails in the middle leaves no copy, and no snapshot', { s
   const errors = ['error-pread=EIO', 'error-pread-rate=100%', `error-pread-file=${join(folder, 'fail')}`]
   const kit = spawn('nbdkit', ['-f', '-U', socket, '--filter=error', 'file', image, ...errors], { stdio: 'ignore' })
   t.teardown(() => kit.kill('SIGKILL'))
-  await untilListening(socket)
+  await untilListening({ path: socket })
   const uri = `nbd+unix:///?socket=${socket}`
   t.equal((await granary(['copy', uri, join(folder, 'good.raw')])).code, 0)
   t.ok(readFileSync(join(folder, 'good.raw')).equals(readFileSync(image)))

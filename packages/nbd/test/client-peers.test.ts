@@ -1,9 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { diskReaderContract, diskWriterContract, freePort, seededBytes } from '@granary/testing'
+import { diskReaderContract, diskWriterContract, freePort, seededBytes, untilListening } from '@granary/testing'
 import { connectNbd, listNbdExports } from '../src/index.ts'
-import { abstractTight, missing, mustRun, startPeer, temporaryFolder, untilListening } from './peers.ts'
+import { abstractTight, missing, mustRun, startPeer, temporaryFolder } from './peers.ts'
 
 const MiB = 1024 * 1024
 

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { memoryDisk } from '@granary/core'
 import type { DiskReader, DiskWriter } from '@granary/core'
-import { seededBytes } from '@granary/testing'
+import { seededBytes, untilListening } from '@granary/testing'
 import { connectNbd, serveNbd } from '../src/index.ts'
-import { missing, startPeer, temporaryFolder, untilListening } from './peers.ts'
+import { missing, startPeer, temporaryFolder } from './peers.ts'
 import type { Peer, Teardown } from './peers.ts'
 
 const MiB = 1024 * 1024

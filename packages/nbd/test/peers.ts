@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -48,25 +48,6 @@ export const startPeer = (t: Teardown, program: string, args: readonly string[])
   t.teardown(end)
   return { process: child, end }
 }
-
-/** Resolves once somebody accepts connections there. */
-export const untilListening = async (where: { path: string } | { host: string; port: number }): Promise<void> => {
-  const deadline = Date.now() + 20_000
-  while (!(await accepts(where))) {
-    if (Date.now() > deadline) throw new Error(`nobody listens at ${JSON.stringify(where)}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-}
-
-const accepts = async (where: { path: string } | { host: string; port: number }): Promise<boolean> =>
-  new Promise(resolve => {
-    const socket = connect(where)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 
 /**
  * How QEMU calls what Node makes of an abstract name: the Node 20 line fills it up with zeros (`off`),

@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { memoryDisk } from '@granary/core'
-import { freePort, seededBytes } from '@granary/testing'
+import { freePort, seededBytes, untilListening } from '@granary/testing'
 import { connectNbd, listNbdExports, readNbdCertificates, readNbdPskFile, serveNbd } from '../src/index.ts'
 import type { NbdServerTls } from '../src/index.ts'
 import { makePki } from './pki.ts'
-import { missing, run, startPeer, temporaryFolder, untilListening } from './peers.ts'
+import { missing, run, startPeer, temporaryFolder } from './peers.ts'
 
 const MiB = 1024 * 1024
 const AUTHENTICATION = { code: 'GRANARY_AUTHENTICATION' }

@@ -33,3 +33,5 @@ export type {
   TraceEntry,
 } from './scheduler.ts'
 export { createScheduler, formatTrace } from './scheduler.ts'
+export type { ListeningPlace } from './until-listening.ts'
+export { untilListening } from './until-listening.ts'

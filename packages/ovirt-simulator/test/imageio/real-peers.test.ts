@@ -2,12 +2,10 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { projectPath, seededBytes } from '@granary/testing'
+import { projectPath, seededBytes, untilListening } from '@granary/testing'
 import t from 'tap'
 import { createRealClock } from '../../src/clock/real-clock.ts'
 import { startImageio } from '../../src/imageio/daemon.ts'
@@ -33,20 +31,6 @@ const python = projectPath('.venv', 'bin', 'python')
 const hasClient = existsSync(python) && spawnSync(python, ['-c', 'import ovirt_imageio.client']).status === 0
 const noClient = hasClient ? noQemu : 'ovirt-imageio is not installed: pip install it into .venv'
 
-const whenListening = async (path: string): Promise<void> => {
-  for (let tries = 0; tries < 500; tries++) {
-    const socket = connect(path)
-    const isThere = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (isThere) return
-    await sleep(20)
-  }
-  throw new Error(`nobody listens at ${path}`)
-}
-
 t.test('§6.10 qemu-nbd as vdsm starts it: holes by depth, zeros, and what is dirty', { skip: noQemu }, async t => {
   qemu('qemu-img', 'create', '-q', '-f', 'qcow2', 'disk.qcow2', '4M')
   qemu('qemu-io', '-f', 'qcow2', '-c', 'write -P 65 0 64k', '-c', 'write -z 1M 64k', 'disk.qcow2')
@@ -59,7 +43,7 @@ t.test('§6.10 qemu-nbd as vdsm starts it: holes by depth, zeros, and what is di
     server.kill()
     await once(server, 'exit')
   })
-  await whenListening(at('nbd.sock'))
+  await untilListening({ path: at('nbd.sock') })
   const url = `nbd:unix:${at('nbd.sock')}:exportname=sda`
   const open = openBackendByUrl({ bitmap: 'checkpoint' })
   const listed = async (isDirty: boolean): Promise<string[]> => {
